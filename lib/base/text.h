@@ -1,0 +1,48 @@
+#pragma once
+
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace arcus {
+
+/// The parts of `text` between separators; empty parts are kept.
+std::vector<std::string> split(std::string_view text, char separator);
+
+/// Without blanks and tabs at both ends.
+std::string_view trim(std::string_view text) noexcept;
+
+std::string to_lower(std::string_view text);
+
+std::string join(std::span<const std::string> parts, std::string_view separator);
+
+/// The edit distance with transpositions (optimal string alignment).
+std::size_t edit_distance(std::string_view a, std::string_view b);
+
+/// The candidate nearest to `word` (distance 2 at the most, 1 for words of three letters or fewer), or
+/// nothing.
+std::optional<std::string> nearest_word(std::string_view word, std::span<const std::string> candidates);
+
+/// Shell pattern with * and ?; the whole of `text` must match.
+bool glob_match(std::string_view pattern, std::string_view text) noexcept;
+
+/// True when `text` has *, ? or [.
+bool is_glob(std::string_view text) noexcept;
+
+/// Every control byte, DEL and malformed UTF-8 byte as \xNN: safe on a terminal.
+std::string escape_terminal(std::string_view text);
+
+/// Everything but unreserved characters and those in `keep` as %NN (RFC 3986, 2.1).
+std::string percent_encode(std::string_view text, std::string_view keep = "");
+
+/// True when `text` is well-formed UTF-8.
+bool is_utf8(std::string_view text) noexcept;
+
+/// A name in the registry's grammar: 1 to 63 of a-z 0-9 . _ - starting with a letter or digit.
+bool is_name(std::string_view text) noexcept;
+
+}  // namespace arcus
