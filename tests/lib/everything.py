@@ -1,0 +1,265 @@
+"""Builds the project in the ways that find different faults, runs every test, adds the results up.
+
+Called by tests/run. Stages, in this order (cheap first):
+  lint       formatting, layers, coroutine forms, sizes, tables, manual, words; each lint's self-test
+  unit       g++ -O2 with warnings as errors; every doctest binary, by test case
+  black-box  the program from outside: real curl, nginx, sqlite3, signals
+  asan       g++ -O0 with address and undefined behaviour sanitizers: unit tests, black-box without timing
+  tsan       g++ with the thread sanitizer: unit tests of the data plane
+  clang      clang 19 builds everything, with the fuzzers
+  fuzz       every fuzzer for a few seconds
+"""
+import argparse
+import concurrent.futures
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+BUILDS = os.environ.get("ARCUS_TEST_BUILDS", os.path.join(ROOT, "build"))
+PYTHON = "/usr/bin/python3"
+DATA_PLANE = ("base", "net", "policy", "http", "wire", "upstream", "runtime", "tcp", "proxy_http")
+FUZZ_SECONDS = 5
+
+
+class Tally:
+    """Counts results and prints one line each; failures are repeated at the end."""
+
+    def __init__(self):
+        self.passed = 0
+        self.failed = 0
+        self.failures = []
+
+    def add(self, name, passed, failed, detail="", seconds=0.0):
+        self.passed += passed
+        self.failed += failed
+        word = "ok" if failed == 0 else "FAILED"
+        print(f"{word:6} {name}  {passed} passed, {failed} failed, {seconds:.1f} s", flush=True)
+        if failed:
+            self.failures.append(name)
+            print(indent(detail), flush=True)
+
+    def check(self, name, ok, detail="", seconds=0.0):
+        self.add(name, 1 if ok else 0, 0 if ok else 1, detail, seconds)
+
+
+def indent(text, limit=60):
+    lines = text.rstrip().splitlines()
+    if len(lines) > limit:
+        lines = lines[:limit // 3] + [f"... {len(lines) - limit} lines left out ..."] + lines[-(limit * 2 // 3):]
+    return "\n".join("       | " + line for line in lines)
+
+
+def run(argv, timeout, env=None, cwd=ROOT):
+    """Runs one program to its end; returns (exit code or None on timeout, output, seconds)."""
+    began = time.monotonic()
+    process = subprocess.Popen(argv, cwd=cwd, env={**os.environ, **(env or {})}, stdout=subprocess.PIPE,
+                               stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True)
+    try:
+        output, _ = process.communicate(timeout=timeout)
+        code = process.returncode
+    except subprocess.TimeoutExpired:
+        os.killpg(process.pid, 9)
+        output, _ = process.communicate()
+        output += f"\nkilled after {timeout} s"
+        code = None
+    return code, output, time.monotonic() - began
+
+
+# ---- builds ----------------------------------------------------------------
+def build(tally, name, options, env=None):
+    """Configures and builds build/test-<name>; returns its folder, or None when it failed (counted)."""
+    folder = os.path.join(BUILDS, f"test-{name}")
+    configured = os.path.exists(os.path.join(folder, "build.ninja"))
+    argv = ["meson", "setup", folder, ROOT, *options] + (["--reconfigure"] if configured else [])
+    code, output, seconds = run(argv, 300, env)
+    if code == 0:
+        code, output, more = run(["ninja", "-C", folder], 1500, env)
+        seconds += more
+    tally.check(f"build {name}", code == 0, output, seconds)
+    return folder if code == 0 else None
+
+
+def introspect(folder, what):
+    return json.loads(subprocess.check_output(["meson", "introspect", f"--{what}", folder], text=True))
+
+
+def binary_of(folder):
+    for target in introspect(folder, "targets"):
+        if target["name"] == "arcusctl" and target["type"] == "executable":
+            return target["filename"][0]
+    return None
+
+
+# ---- unit tests ------------------------------------------------------------
+def count_cases(argv, env):
+    """How many doctest cases the command would run, or None when it is no doctest binary."""
+    code, output, _ = run([*argv, "--count"], 60, env)
+    found = re.search(r"passing the current filters: (\d+)", output)
+    return int(found.group(1)) if found and code == 0 else None
+
+
+def unit_test(test):
+    """Runs one Meson test; returns (passed, failed, detail, seconds)."""
+    env = {k: str(v) for k, v in test.get("env", {}).items()}
+    wanted = count_cases(test["cmd"], env)
+    if wanted == 0:
+        return 0, 1, "the filter matches no test case", 0.0
+    code, output, seconds = run(test["cmd"], test.get("timeout") or 300, env, test.get("workdir") or ROOT)
+    if wanted is None:
+        return (1, 0, "", seconds) if code == 0 else (0, 1, output, seconds)
+    summary = re.search(r"test cases:\s+(\d+)\s+\|\s+(\d+) passed\s+\|\s+(\d+) failed", output)
+    if summary is None:
+        return 0, 1, f"ended without a summary, exit {code}\n{output}", seconds
+    passed, failed = int(summary.group(2)), int(summary.group(3))
+    if passed + failed < wanted or (code != 0 and failed == 0):
+        failed += 1
+    return passed, failed, output, seconds
+
+
+def run_unit_tests(tally, folder, label, env=None, only=None):
+    tests = [t for t in introspect(folder, "tests") if "fuzz" not in t.get("suite", [])]
+    tests = [t for t in tests if not any("fuzz" in s for s in t.get("suite", []))]
+    if only is not None:
+        tests = [t for t in tests if t["name"].removeprefix("unit_").removesuffix("_test") in only]
+    if not tests:
+        tally.check(f"{label} unit tests exist", False, "no test was found in " + folder)
+    for test in tests:
+        test["env"] = {**(test.get("env") or {}), **(env or {})}
+    with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
+        for test, result in zip(tests, pool.map(unit_test, tests)):
+            passed, failed, detail, seconds = result
+            tally.add(f"{label} {test['name']}", passed, failed, detail, seconds)
+
+
+# ---- black box -------------------------------------------------------------
+def run_black_box(tally, folder, label, extra=(), env=None):
+    binary = binary_of(folder)
+    if binary is None:
+        tally.check(f"{label} black-box", False, "the build has no arcusctl")
+        return
+    argv = [PYTHON, "tests/lib/runner.py", "--binary", binary, "--build", folder, *extra]
+    process = subprocess.Popen(argv, cwd=ROOT, env={**os.environ, **(env or {})}, stdout=subprocess.PIPE, text=True)
+    last = ""
+    for line in process.stdout:
+        print(f"  {line}", end="", flush=True)
+        last = line.strip() or last
+    process.wait()
+    summary = re.fullmatch(r"(\d+) passed, (\d+) failed", last)
+    if summary:
+        tally.add(f"{label} black-box", int(summary.group(1)), int(summary.group(2)), "see above")
+    else:
+        tally.check(f"{label} black-box", False, "the runner ended without a summary")
+
+
+# ---- stages ----------------------------------------------------------------
+class Stages:
+    def __init__(self, tally):
+        self.tally = tally
+        self.folders = {}
+
+    def folder(self, name, options, env=None):
+        if name not in self.folders:
+            self.folders[name] = build(self.tally, name, options, env)
+        return self.folders[name]
+
+    def optimised(self):
+        return self.folder("debugoptimized", ["--buildtype=debugoptimized", "-Dwerror=true"])
+
+    def lint(self):
+        code, output, _ = run([PYTHON, "tests/lint/all.py"], 300)
+        results = re.findall(r"^(ok|FAILED) +(\S.*)$", output, re.M)
+        if not results:
+            self.tally.check("lint", False, output)
+        for word, name in results:
+            detail = output.split(f"FAILED {name}\n", 1)[-1].split("\nok ")[0] if word == "FAILED" else ""
+            self.tally.check(f"lint {name}", word == "ok", detail)
+
+    def unit(self):
+        if folder := self.optimised():
+            run_unit_tests(self.tally, folder, "unit")
+
+    def black_box(self):
+        if folder := self.optimised():
+            run_black_box(self.tally, folder, "g++ -O2")
+
+    def asan(self):
+        folder = self.folder("asan", ["--buildtype=debug", "-Db_sanitize=address,undefined", "-Db_lundef=false",
+                                      "-Dwerror=false"])
+        if not folder:
+            return
+        env = {"ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1",
+               "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
+        run_unit_tests(self.tally, folder, "asan", env)
+        run_black_box(self.tally, folder, "asan", ["--sanitized"], env)
+
+    def tsan(self):
+        folder = self.folder("tsan", ["--buildtype=debug", "-Db_sanitize=thread", "-Db_lundef=false",
+                                      "-Doptimization=1", "-Dwerror=false"])
+        if folder:
+            run_unit_tests(self.tally, folder, "tsan", {"TSAN_OPTIONS": "halt_on_error=1"}, DATA_PLANE)
+
+    def clang(self):
+        self.clang_folder()
+
+    def clang_folder(self):
+        options = ["--buildtype=debug", "-Dwerror=true"]
+        if "'fuzz'" in read(os.path.join(ROOT, "meson_options.txt")):
+            options.append("-Dfuzz=true")
+        return self.folder("clang", options, {"CC": "clang-19", "CXX": "clang++-19"})
+
+    def fuzz(self):
+        folder = self.clang_folder()
+        if not folder:
+            return
+        fuzzers = [t for t in introspect(folder, "targets") if t["name"].startswith("fuzz_")
+                   and t["type"] == "executable"]
+        if not fuzzers:
+            self.tally.check("fuzzers exist", False, "no target fuzz_* in " + folder)
+        for target in fuzzers:
+            name, program = target["name"], target["filename"][0]
+            corpus = os.path.join(ROOT, "tests", "fuzz", "corpus", name.removeprefix("fuzz_"))
+            grown = os.path.join(folder, "corpus", name)
+            os.makedirs(grown, exist_ok=True)
+            argv = [program, f"-max_total_time={FUZZ_SECONDS}", "-timeout=5", "-rss_limit_mb=2048",
+                    f"-artifact_prefix={grown}-", grown] + ([corpus] if os.path.isdir(corpus) else [])
+            code, output, seconds = run(argv, FUZZ_SECONDS + 60)
+            self.tally.check(f"fuzz {name}", code == 0, output, seconds)
+
+
+def read(path):
+    with open(path, encoding="utf-8") as file:
+        return file.read()
+
+
+def main():
+    names = ["lint", "unit", "black-box", "asan", "tsan", "clang", "fuzz"]
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--only", default=",".join(names), help="stages, separated by commas: " + " ".join(names))
+    wanted = parser.parse_args().only.split(",")
+    if unknown := set(wanted) - set(names):
+        parser.error(f"no stage {' '.join(sorted(unknown))}")
+    for tool in ("meson", "ninja", "g++", "clang++-19"):
+        if shutil.which(tool) is None:
+            print(f"{tool} is not installed\n0 passed, 1 failed")
+            return 1
+    os.makedirs(BUILDS, exist_ok=True)
+    tally = Tally()
+    stages = Stages(tally)
+    began = time.monotonic()
+    for name in names:
+        if name in wanted:
+            getattr(stages, name.replace("-", "_"))()
+    print(f"\n{time.monotonic() - began:.0f} s")
+    if tally.failures:
+        print("failed: " + "; ".join(tally.failures))
+    print(f"{tally.passed} passed, {tally.failed} failed")
+    return 1 if tally.failed or not tally.passed else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
