@@ -1,0 +1,793 @@
+-- Triggers: made anew by every binary that migrates. They use nothing that only this program registers, so they hold in the
+-- sqlite3 shell too. A RAISE message is what a person reads: it says what is wrong and what to do instead.
+
+-- Foreign keys, for shells that have them switched off, and rules that span rows.
+
+CREATE TRIGGER tenant_insert_check BEFORE INSERT ON tenant
+WHEN EXISTS (SELECT 1 FROM tenant WHERE name = NEW.name OR id = NEW.id)
+BEGIN
+  SELECT RAISE(ABORT, 'tenant.name: there is already a tenant of that name (use UPDATE)');
+END;
+
+CREATE TRIGGER tenant_delete_check BEFORE DELETE ON tenant
+WHEN EXISTS (SELECT 1 FROM server WHERE tenant_id = OLD.id)
+BEGIN
+  SELECT RAISE(ABORT, 'tenant: still has servers (delete them first)');
+END;
+
+CREATE TRIGGER tenant_delete_children AFTER DELETE ON tenant
+BEGIN
+  DELETE FROM acl WHERE tenant_id = OLD.id;
+  DELETE FROM acl_number WHERE tenant_id = OLD.id;
+END;
+
+CREATE TRIGGER tenant_id_fixed BEFORE UPDATE OF id ON tenant WHEN NEW.id IS NOT OLD.id
+BEGIN
+  SELECT RAISE(ABORT, 'tenant.id: an id never changes');
+END;
+
+CREATE TRIGGER server_id_fixed BEFORE UPDATE OF id, tenant_id ON server
+WHEN NEW.id IS NOT OLD.id OR NEW.tenant_id IS NOT OLD.tenant_id
+BEGIN
+  SELECT RAISE(ABORT, 'server.id: the id and tenant of a server never change');
+END;
+
+CREATE TRIGGER server_insert_check BEFORE INSERT ON server
+BEGIN
+  SELECT RAISE(ABORT, 'server.tenant_id: no such tenant')
+  WHERE NOT EXISTS (SELECT 1 FROM tenant WHERE id = NEW.tenant_id);
+  SELECT RAISE(ABORT, 'server.type: no such server type (see: SELECT * FROM server_type)')
+  WHERE NOT EXISTS (SELECT 1 FROM server_type WHERE name = NEW.type);
+  SELECT RAISE(ABORT, 'server.lb: no such algorithm (see: SELECT * FROM balance_algorithm)')
+  WHERE NOT EXISTS (SELECT 1 FROM balance_algorithm WHERE name = NEW.lb);
+  SELECT RAISE(ABORT, 'server.name: this tenant already has a server of that name (use UPDATE)')
+  WHERE EXISTS (SELECT 1 FROM server WHERE (tenant_id = NEW.tenant_id AND name = NEW.name) OR id = NEW.id);
+  SELECT RAISE(ABORT, 'server.listen_port: another server is registered on that address and port')
+  WHERE NEW.enabled = 1 AND NEW.listen_port <> 0 AND EXISTS (
+    SELECT 1 FROM server
+    WHERE listen_port = NEW.listen_port AND id <> NEW.id AND enabled = 1
+      AND (listen_addr = NEW.listen_addr OR '::' IN (listen_addr, NEW.listen_addr)
+        OR ('0.0.0.0' IN (listen_addr, NEW.listen_addr)
+          AND listen_addr NOT LIKE '%:%' AND NEW.listen_addr NOT LIKE '%:%')));
+  SELECT RAISE(ABORT, 'server.tenant_id: the tenant has as many servers as its max_servers allows')
+  WHERE (SELECT max_servers FROM tenant WHERE id = NEW.tenant_id) NOT IN (0)
+    AND (SELECT max_servers FROM tenant WHERE id = NEW.tenant_id)
+      <= (SELECT count(*) FROM server WHERE tenant_id = NEW.tenant_id);
+END;
+
+CREATE TRIGGER server_update_check BEFORE UPDATE OF tenant_id, name, type, lb, enabled, listen_addr, listen_port ON server
+BEGIN
+  SELECT RAISE(ABORT, 'server.tenant_id: no such tenant')
+  WHERE NOT EXISTS (SELECT 1 FROM tenant WHERE id = NEW.tenant_id);
+  SELECT RAISE(ABORT, 'server.type: no such server type (see: SELECT * FROM server_type)')
+  WHERE NOT EXISTS (SELECT 1 FROM server_type WHERE name = NEW.type);
+  SELECT RAISE(ABORT, 'server.lb: no such algorithm (see: SELECT * FROM balance_algorithm)')
+  WHERE NOT EXISTS (SELECT 1 FROM balance_algorithm WHERE name = NEW.lb);
+  SELECT RAISE(ABORT, 'server.name: this tenant already has a server of that name (use UPDATE)')
+  WHERE EXISTS (SELECT 1 FROM server WHERE (tenant_id = NEW.tenant_id AND name = NEW.name AND id <> NEW.id));
+  SELECT RAISE(ABORT, 'server.listen_port: another server is registered on that address and port')
+  WHERE NEW.enabled = 1 AND NEW.listen_port <> 0 AND EXISTS (
+    SELECT 1 FROM server
+    WHERE listen_port = NEW.listen_port AND id <> NEW.id AND enabled = 1
+      AND (listen_addr = NEW.listen_addr OR '::' IN (listen_addr, NEW.listen_addr)
+        OR ('0.0.0.0' IN (listen_addr, NEW.listen_addr)
+          AND listen_addr NOT LIKE '%:%' AND NEW.listen_addr NOT LIKE '%:%')));
+END;
+
+CREATE TRIGGER server_delete_children AFTER DELETE ON server
+BEGIN
+  DELETE FROM backend WHERE server_id = OLD.id;
+  DELETE FROM acl WHERE server_id = OLD.id;
+  DELETE FROM server_state WHERE server_id = OLD.id;
+  DELETE FROM server_rate WHERE server_id = OLD.id;
+END;
+
+CREATE TRIGGER backend_delete_children AFTER DELETE ON backend
+BEGIN
+  DELETE FROM backend_state WHERE backend_id = OLD.id;
+END;
+
+CREATE TRIGGER backend_insert_check BEFORE INSERT ON backend
+BEGIN
+  SELECT RAISE(ABORT, 'backend.server_id: this tenant has no such server')
+  WHERE NOT EXISTS (SELECT 1 FROM server WHERE id = NEW.server_id AND tenant_id = NEW.tenant_id);
+  SELECT RAISE(ABORT, 'backend.address: this server already has that backend (use UPDATE)')
+  WHERE EXISTS (SELECT 1 FROM backend WHERE (server_id = NEW.server_id AND address = NEW.address) OR id = NEW.id);
+  SELECT RAISE(ABORT, 'backend.server_id: a server of this type takes no backends')
+  WHERE EXISTS (SELECT 1 FROM server s JOIN server_type t ON t.name = s.type WHERE s.id = NEW.server_id AND NOT t.takes_backends);
+END;
+
+CREATE TRIGGER acl_insert_check BEFORE INSERT ON acl
+BEGIN
+  SELECT RAISE(ABORT, 'acl.tenant_id: no such tenant')
+  WHERE NOT EXISTS (SELECT 1 FROM tenant WHERE id = NEW.tenant_id);
+  SELECT RAISE(ABORT, 'acl.server_id: this tenant has no such server')
+  WHERE NEW.server_id IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM server WHERE id = NEW.server_id AND tenant_id = NEW.tenant_id);
+  SELECT RAISE(ABORT, 'acl.number: this tenant already has a rule of that number (use UPDATE)')
+  WHERE EXISTS (SELECT 1 FROM acl WHERE (tenant_id = NEW.tenant_id AND number = NEW.number) OR id = NEW.id);
+END;
+
+CREATE TRIGGER setting_insert_check BEFORE INSERT ON setting
+WHEN NEW.key <> 'schema_version' AND NOT EXISTS (SELECT 1 FROM setting_spec WHERE key = NEW.key)
+BEGIN
+  SELECT RAISE(ABORT, 'setting.key: no such setting (see: SELECT * FROM settings)');
+END;
+
+CREATE TRIGGER backend_update_check BEFORE UPDATE ON backend
+BEGIN
+  SELECT RAISE(ABORT, 'backend.server_id: this tenant has no such server')
+  WHERE NOT EXISTS (SELECT 1 FROM server WHERE id = NEW.server_id AND tenant_id = NEW.tenant_id);
+  SELECT RAISE(ABORT, 'backend.address: this server already has that backend (use UPDATE)')
+  WHERE EXISTS (SELECT 1 FROM backend WHERE server_id = NEW.server_id AND address = NEW.address AND id <> OLD.id);
+  SELECT RAISE(ABORT, 'backend.server_id: a server of this type takes no backends')
+  WHERE EXISTS (SELECT 1 FROM server s JOIN server_type t ON t.name = s.type WHERE s.id = NEW.server_id AND NOT t.takes_backends);
+END;
+
+CREATE TRIGGER acl_update_check BEFORE UPDATE ON acl
+BEGIN
+  SELECT RAISE(ABORT, 'acl.tenant_id: no such tenant')
+  WHERE NOT EXISTS (SELECT 1 FROM tenant WHERE id = NEW.tenant_id);
+  SELECT RAISE(ABORT, 'acl.server_id: this tenant has no such server')
+  WHERE NEW.server_id IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM server WHERE id = NEW.server_id AND tenant_id = NEW.tenant_id);
+  SELECT RAISE(ABORT, 'acl.number: this tenant already has a rule of that number (use UPDATE)')
+  WHERE EXISTS (SELECT 1 FROM acl WHERE tenant_id = NEW.tenant_id AND number = NEW.number AND id <> OLD.id);
+END;
+
+CREATE TRIGGER setting_update_check BEFORE UPDATE ON setting
+WHEN NEW.key <> 'schema_version' AND NOT EXISTS (SELECT 1 FROM setting_spec WHERE key = NEW.key)
+BEGIN
+  SELECT RAISE(ABORT, 'setting.key: no such setting (see: SELECT * FROM settings)');
+END;
+
+CREATE TRIGGER template_delete_check BEFORE DELETE ON template WHEN OLD.builtin = 1
+BEGIN
+  SELECT RAISE(ABORT, 'template: built-in templates stay');
+END;
+
+CREATE TRIGGER acl_count_numbers AFTER INSERT ON acl
+BEGIN
+  INSERT INTO acl_number (tenant_id, next) VALUES (NEW.tenant_id, NEW.number + 1)
+  ON CONFLICT (tenant_id) DO UPDATE SET next = max(next, excluded.next);
+END;
+
+-- Generations: whatever changes what a server does bumps its generation, so that the daemon looks at it again.
+
+CREATE TRIGGER server_generation AFTER UPDATE ON server WHEN NEW.generation IS OLD.generation
+BEGIN
+  UPDATE server SET generation = OLD.generation + 1, updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE id = NEW.id;
+END;
+
+CREATE TRIGGER tenant_generation AFTER UPDATE ON tenant WHEN NEW.generation IS OLD.generation
+BEGIN
+  UPDATE tenant SET generation = OLD.generation + 1, updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE id = NEW.id;
+END;
+
+CREATE TRIGGER tenant_server_generation
+AFTER UPDATE OF name, enabled, max_connections, max_connections_per_client, worker_group, worker_threads, access_log_format
+ON tenant
+BEGIN
+  UPDATE server SET generation = generation + 1 WHERE tenant_id = NEW.id;
+END;
+
+CREATE TRIGGER backend_insert_generation AFTER INSERT ON backend
+BEGIN
+  UPDATE server SET generation = generation + 1 WHERE id = NEW.server_id;
+END;
+
+CREATE TRIGGER backend_update_generation AFTER UPDATE ON backend
+BEGIN
+  UPDATE server SET generation = generation + 1 WHERE id = NEW.server_id;
+END;
+
+CREATE TRIGGER backend_delete_generation AFTER DELETE ON backend
+BEGIN
+  UPDATE server SET generation = generation + 1 WHERE id = OLD.server_id;
+END;
+
+CREATE TRIGGER acl_insert_generation AFTER INSERT ON acl
+BEGIN
+  UPDATE server SET generation = generation + 1 WHERE tenant_id = NEW.tenant_id AND (NEW.server_id IS NULL OR id = NEW.server_id);
+END;
+
+CREATE TRIGGER acl_update_generation AFTER UPDATE ON acl
+BEGIN
+  UPDATE server SET generation = generation + 1 WHERE tenant_id = NEW.tenant_id
+    AND (NEW.server_id IS NULL OR OLD.server_id IS NULL OR id IN (NEW.server_id, OLD.server_id));
+END;
+
+CREATE TRIGGER acl_delete_generation AFTER DELETE ON acl
+BEGIN
+  UPDATE server SET generation = generation + 1 WHERE tenant_id = OLD.tenant_id AND (OLD.server_id IS NULL OR id = OLD.server_id);
+END;
+
+-- Audit: every change of a desired row, with who, how and why; a change by hand has no audit_context.
+
+CREATE TRIGGER tenant_insert_audit AFTER INSERT ON tenant
+BEGIN
+  INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
+  VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
+    'tenant.add',
+    NEW.name,
+    NEW.name,
+    NEW.id,
+    NULL,
+    json_object(
+      'id', NEW.id, 'name', NEW.name, 'description', NEW.description, 'enabled', NEW.enabled,
+      'max_servers', NEW.max_servers, 'max_connections', NEW.max_connections,
+      'max_connections_per_client', NEW.max_connections_per_client, 'worker_group', NEW.worker_group,
+      'worker_threads', NEW.worker_threads, 'access_log_format', NEW.access_log_format,
+      'labels', json(NEW.labels)),
+    (SELECT reason FROM audit_context));
+END;
+
+CREATE TRIGGER tenant_update_audit AFTER UPDATE OF
+  id, name, description, enabled, max_servers, max_connections, max_connections_per_client, worker_group,
+  worker_threads, access_log_format, labels
+ON tenant
+BEGIN
+  INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
+  VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
+    CASE
+      WHEN NEW.enabled IS NOT OLD.enabled THEN iif(NEW.enabled, 'tenant.enable', 'tenant.disable')
+      WHEN NEW.name IS NOT OLD.name THEN 'tenant.rename'
+      ELSE 'tenant.set' END,
+    NEW.name,
+    NEW.name,
+    NEW.id,
+    json_object(
+      'id', OLD.id, 'name', OLD.name, 'description', OLD.description, 'enabled', OLD.enabled,
+      'max_servers', OLD.max_servers, 'max_connections', OLD.max_connections,
+      'max_connections_per_client', OLD.max_connections_per_client, 'worker_group', OLD.worker_group,
+      'worker_threads', OLD.worker_threads, 'access_log_format', OLD.access_log_format,
+      'labels', json(OLD.labels)),
+    json_object(
+      'id', NEW.id, 'name', NEW.name, 'description', NEW.description, 'enabled', NEW.enabled,
+      'max_servers', NEW.max_servers, 'max_connections', NEW.max_connections,
+      'max_connections_per_client', NEW.max_connections_per_client, 'worker_group', NEW.worker_group,
+      'worker_threads', NEW.worker_threads, 'access_log_format', NEW.access_log_format,
+      'labels', json(NEW.labels)),
+    (SELECT reason FROM audit_context));
+END;
+
+CREATE TRIGGER tenant_delete_audit AFTER DELETE ON tenant
+BEGIN
+  INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
+  VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
+    'tenant.remove',
+    OLD.name,
+    OLD.name,
+    OLD.id,
+    json_object(
+      'id', OLD.id, 'name', OLD.name, 'description', OLD.description, 'enabled', OLD.enabled,
+      'max_servers', OLD.max_servers, 'max_connections', OLD.max_connections,
+      'max_connections_per_client', OLD.max_connections_per_client, 'worker_group', OLD.worker_group,
+      'worker_threads', OLD.worker_threads, 'access_log_format', OLD.access_log_format,
+      'labels', json(OLD.labels)),
+    NULL,
+    (SELECT reason FROM audit_context));
+END;
+
+CREATE TRIGGER server_insert_audit AFTER INSERT ON server
+BEGIN
+  INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
+  VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
+    'server.add',
+    (SELECT name FROM tenant WHERE id = NEW.tenant_id),
+    (SELECT name FROM tenant WHERE id = NEW.tenant_id) || '/' || NEW.name,
+    NEW.id,
+    NULL,
+    json_object(
+      'id', NEW.id, 'tenant_id', NEW.tenant_id, 'name', NEW.name, 'type', NEW.type, 'template', NEW.template,
+      'description', NEW.description, 'enabled', NEW.enabled, 'desired_state', NEW.desired_state,
+      'listen_addr', NEW.listen_addr, 'listen_port', NEW.listen_port, 'backlog', NEW.backlog,
+      'allow_open', NEW.allow_open, 'max_connections', NEW.max_connections,
+      'max_connections_per_client', NEW.max_connections_per_client,
+      'connection_timeout_ms', NEW.connection_timeout_ms, 'header_timeout_ms', NEW.header_timeout_ms,
+      'keepalive_timeout_ms', NEW.keepalive_timeout_ms, 'response_timeout_ms', NEW.response_timeout_ms,
+      'body_timeout_ms', NEW.body_timeout_ms, 'idle_timeout_ms', NEW.idle_timeout_ms,
+      'drain_timeout_ms', NEW.drain_timeout_ms, 'enable_tls', NEW.enable_tls,
+      'tls_cert_path', NEW.tls_cert_path, 'tls_key_path', NEW.tls_key_path, 'lb', NEW.lb,
+      'access_log', NEW.access_log, 'access_log_format', NEW.access_log_format, 'config', json(NEW.config),
+      'labels', json(NEW.labels), 'restart_seq', NEW.restart_seq, 'reload_seq', NEW.reload_seq),
+    (SELECT reason FROM audit_context));
+END;
+
+CREATE TRIGGER server_update_audit AFTER UPDATE OF
+  id, tenant_id, name, type, template, description, enabled, desired_state, listen_addr, listen_port, backlog,
+  allow_open, max_connections, max_connections_per_client, connection_timeout_ms, header_timeout_ms,
+  keepalive_timeout_ms, response_timeout_ms, body_timeout_ms, idle_timeout_ms, drain_timeout_ms, enable_tls,
+  tls_cert_path, tls_key_path, lb, access_log, access_log_format, config, labels, restart_seq, reload_seq
+ON server
+BEGIN
+  INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
+  VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
+    CASE
+      WHEN NEW.desired_state IS NOT OLD.desired_state AND NEW.desired_state = 'running' THEN 'server.start'
+      WHEN NEW.desired_state IS NOT OLD.desired_state THEN 'server.stop'
+      WHEN NEW.restart_seq IS NOT OLD.restart_seq THEN 'server.restart'
+      WHEN NEW.reload_seq IS NOT OLD.reload_seq THEN 'server.reload'
+      WHEN NEW.name IS NOT OLD.name THEN 'server.rename'
+      ELSE 'server.set' END,
+    (SELECT name FROM tenant WHERE id = NEW.tenant_id),
+    (SELECT name FROM tenant WHERE id = NEW.tenant_id) || '/' || NEW.name,
+    NEW.id,
+    json_object(
+      'id', OLD.id, 'tenant_id', OLD.tenant_id, 'name', OLD.name, 'type', OLD.type, 'template', OLD.template,
+      'description', OLD.description, 'enabled', OLD.enabled, 'desired_state', OLD.desired_state,
+      'listen_addr', OLD.listen_addr, 'listen_port', OLD.listen_port, 'backlog', OLD.backlog,
+      'allow_open', OLD.allow_open, 'max_connections', OLD.max_connections,
+      'max_connections_per_client', OLD.max_connections_per_client,
+      'connection_timeout_ms', OLD.connection_timeout_ms, 'header_timeout_ms', OLD.header_timeout_ms,
+      'keepalive_timeout_ms', OLD.keepalive_timeout_ms, 'response_timeout_ms', OLD.response_timeout_ms,
+      'body_timeout_ms', OLD.body_timeout_ms, 'idle_timeout_ms', OLD.idle_timeout_ms,
+      'drain_timeout_ms', OLD.drain_timeout_ms, 'enable_tls', OLD.enable_tls,
+      'tls_cert_path', OLD.tls_cert_path, 'tls_key_path', OLD.tls_key_path, 'lb', OLD.lb,
+      'access_log', OLD.access_log, 'access_log_format', OLD.access_log_format, 'config', json(OLD.config),
+      'labels', json(OLD.labels), 'restart_seq', OLD.restart_seq, 'reload_seq', OLD.reload_seq),
+    json_object(
+      'id', NEW.id, 'tenant_id', NEW.tenant_id, 'name', NEW.name, 'type', NEW.type, 'template', NEW.template,
+      'description', NEW.description, 'enabled', NEW.enabled, 'desired_state', NEW.desired_state,
+      'listen_addr', NEW.listen_addr, 'listen_port', NEW.listen_port, 'backlog', NEW.backlog,
+      'allow_open', NEW.allow_open, 'max_connections', NEW.max_connections,
+      'max_connections_per_client', NEW.max_connections_per_client,
+      'connection_timeout_ms', NEW.connection_timeout_ms, 'header_timeout_ms', NEW.header_timeout_ms,
+      'keepalive_timeout_ms', NEW.keepalive_timeout_ms, 'response_timeout_ms', NEW.response_timeout_ms,
+      'body_timeout_ms', NEW.body_timeout_ms, 'idle_timeout_ms', NEW.idle_timeout_ms,
+      'drain_timeout_ms', NEW.drain_timeout_ms, 'enable_tls', NEW.enable_tls,
+      'tls_cert_path', NEW.tls_cert_path, 'tls_key_path', NEW.tls_key_path, 'lb', NEW.lb,
+      'access_log', NEW.access_log, 'access_log_format', NEW.access_log_format, 'config', json(NEW.config),
+      'labels', json(NEW.labels), 'restart_seq', NEW.restart_seq, 'reload_seq', NEW.reload_seq),
+    (SELECT reason FROM audit_context));
+END;
+
+CREATE TRIGGER server_delete_audit AFTER DELETE ON server
+BEGIN
+  INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
+  VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
+    'server.remove',
+    (SELECT name FROM tenant WHERE id = OLD.tenant_id),
+    (SELECT name FROM tenant WHERE id = OLD.tenant_id) || '/' || OLD.name,
+    OLD.id,
+    json_object(
+      'id', OLD.id, 'tenant_id', OLD.tenant_id, 'name', OLD.name, 'type', OLD.type, 'template', OLD.template,
+      'description', OLD.description, 'enabled', OLD.enabled, 'desired_state', OLD.desired_state,
+      'listen_addr', OLD.listen_addr, 'listen_port', OLD.listen_port, 'backlog', OLD.backlog,
+      'allow_open', OLD.allow_open, 'max_connections', OLD.max_connections,
+      'max_connections_per_client', OLD.max_connections_per_client,
+      'connection_timeout_ms', OLD.connection_timeout_ms, 'header_timeout_ms', OLD.header_timeout_ms,
+      'keepalive_timeout_ms', OLD.keepalive_timeout_ms, 'response_timeout_ms', OLD.response_timeout_ms,
+      'body_timeout_ms', OLD.body_timeout_ms, 'idle_timeout_ms', OLD.idle_timeout_ms,
+      'drain_timeout_ms', OLD.drain_timeout_ms, 'enable_tls', OLD.enable_tls,
+      'tls_cert_path', OLD.tls_cert_path, 'tls_key_path', OLD.tls_key_path, 'lb', OLD.lb,
+      'access_log', OLD.access_log, 'access_log_format', OLD.access_log_format, 'config', json(OLD.config),
+      'labels', json(OLD.labels), 'restart_seq', OLD.restart_seq, 'reload_seq', OLD.reload_seq),
+    NULL,
+    (SELECT reason FROM audit_context));
+END;
+
+CREATE TRIGGER backend_insert_audit AFTER INSERT ON backend
+BEGIN
+  INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
+  VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
+    'backend.add',
+    (SELECT name FROM tenant WHERE id = NEW.tenant_id),
+    coalesce((SELECT t.name || '/' || s.name FROM server s JOIN tenant t ON t.id = s.tenant_id WHERE s.id = NEW.server_id), '?')
+      || ' ' || NEW.address,
+    NEW.id,
+    NULL,
+    json_object(
+      'id', NEW.id, 'tenant_id', NEW.tenant_id, 'server_id', NEW.server_id, 'address', NEW.address,
+      'weight', NEW.weight, 'backup', NEW.backup, 'max_connections', NEW.max_connections,
+      'admin_state', NEW.admin_state, 'labels', json(NEW.labels)),
+    (SELECT reason FROM audit_context));
+END;
+
+CREATE TRIGGER backend_update_audit AFTER UPDATE OF
+  id, tenant_id, server_id, address, weight, backup, max_connections, admin_state, labels
+ON backend
+BEGIN
+  INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
+  VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
+    'backend.set',
+    (SELECT name FROM tenant WHERE id = NEW.tenant_id),
+    coalesce((SELECT t.name || '/' || s.name FROM server s JOIN tenant t ON t.id = s.tenant_id WHERE s.id = NEW.server_id), '?')
+      || ' ' || NEW.address,
+    NEW.id,
+    json_object(
+      'id', OLD.id, 'tenant_id', OLD.tenant_id, 'server_id', OLD.server_id, 'address', OLD.address,
+      'weight', OLD.weight, 'backup', OLD.backup, 'max_connections', OLD.max_connections,
+      'admin_state', OLD.admin_state, 'labels', json(OLD.labels)),
+    json_object(
+      'id', NEW.id, 'tenant_id', NEW.tenant_id, 'server_id', NEW.server_id, 'address', NEW.address,
+      'weight', NEW.weight, 'backup', NEW.backup, 'max_connections', NEW.max_connections,
+      'admin_state', NEW.admin_state, 'labels', json(NEW.labels)),
+    (SELECT reason FROM audit_context));
+END;
+
+CREATE TRIGGER backend_delete_audit AFTER DELETE ON backend
+BEGIN
+  INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
+  VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
+    'backend.remove',
+    (SELECT name FROM tenant WHERE id = OLD.tenant_id),
+    coalesce((SELECT t.name || '/' || s.name FROM server s JOIN tenant t ON t.id = s.tenant_id WHERE s.id = OLD.server_id), '?')
+      || ' ' || OLD.address,
+    OLD.id,
+    json_object(
+      'id', OLD.id, 'tenant_id', OLD.tenant_id, 'server_id', OLD.server_id, 'address', OLD.address,
+      'weight', OLD.weight, 'backup', OLD.backup, 'max_connections', OLD.max_connections,
+      'admin_state', OLD.admin_state, 'labels', json(OLD.labels)),
+    NULL,
+    (SELECT reason FROM audit_context));
+END;
+
+CREATE TRIGGER acl_insert_audit AFTER INSERT ON acl
+BEGIN
+  INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
+  VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
+    'acl.add',
+    (SELECT name FROM tenant WHERE id = NEW.tenant_id),
+    coalesce((SELECT name FROM tenant WHERE id = NEW.tenant_id), '?') || ' #' || NEW.number,
+    NEW.id,
+    NULL,
+    json_object(
+      'id', NEW.id, 'number', NEW.number, 'tenant_id', NEW.tenant_id, 'server_id', NEW.server_id,
+      'position', NEW.position, 'action', NEW.action, 'client', NEW.client, 'host', NEW.host,
+      'destination', NEW.destination, 'port_first', NEW.port_first, 'port_last', NEW.port_last,
+      'method', NEW.method, 'time_window', NEW.time_window, 'comment', NEW.comment),
+    (SELECT reason FROM audit_context));
+END;
+
+CREATE TRIGGER acl_update_audit AFTER UPDATE OF
+  id, number, tenant_id, server_id, position, action, client, host, destination, port_first, port_last, method,
+  time_window, comment
+ON acl
+BEGIN
+  INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
+  VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
+    'acl.set',
+    (SELECT name FROM tenant WHERE id = NEW.tenant_id),
+    coalesce((SELECT name FROM tenant WHERE id = NEW.tenant_id), '?') || ' #' || NEW.number,
+    NEW.id,
+    json_object(
+      'id', OLD.id, 'number', OLD.number, 'tenant_id', OLD.tenant_id, 'server_id', OLD.server_id,
+      'position', OLD.position, 'action', OLD.action, 'client', OLD.client, 'host', OLD.host,
+      'destination', OLD.destination, 'port_first', OLD.port_first, 'port_last', OLD.port_last,
+      'method', OLD.method, 'time_window', OLD.time_window, 'comment', OLD.comment),
+    json_object(
+      'id', NEW.id, 'number', NEW.number, 'tenant_id', NEW.tenant_id, 'server_id', NEW.server_id,
+      'position', NEW.position, 'action', NEW.action, 'client', NEW.client, 'host', NEW.host,
+      'destination', NEW.destination, 'port_first', NEW.port_first, 'port_last', NEW.port_last,
+      'method', NEW.method, 'time_window', NEW.time_window, 'comment', NEW.comment),
+    (SELECT reason FROM audit_context));
+END;
+
+CREATE TRIGGER acl_delete_audit AFTER DELETE ON acl
+BEGIN
+  INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
+  VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
+    'acl.remove',
+    (SELECT name FROM tenant WHERE id = OLD.tenant_id),
+    coalesce((SELECT name FROM tenant WHERE id = OLD.tenant_id), '?') || ' #' || OLD.number,
+    OLD.id,
+    json_object(
+      'id', OLD.id, 'number', OLD.number, 'tenant_id', OLD.tenant_id, 'server_id', OLD.server_id,
+      'position', OLD.position, 'action', OLD.action, 'client', OLD.client, 'host', OLD.host,
+      'destination', OLD.destination, 'port_first', OLD.port_first, 'port_last', OLD.port_last,
+      'method', OLD.method, 'time_window', OLD.time_window, 'comment', OLD.comment),
+    NULL,
+    (SELECT reason FROM audit_context));
+END;
+
+CREATE TRIGGER template_insert_audit AFTER INSERT ON template
+WHEN NEW.builtin = 0
+BEGIN
+  INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
+  VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
+    'template.add',
+    NULL,
+    NEW.name,
+    NEW.name,
+    NULL,
+    json_object(
+      'name', NEW.name, 'builtin', NEW.builtin, 'description', NEW.description, 'spec', json(NEW.spec)),
+    (SELECT reason FROM audit_context));
+END;
+
+CREATE TRIGGER template_update_audit AFTER UPDATE OF
+  name, builtin, description, spec
+ON template
+WHEN NEW.builtin = 0
+BEGIN
+  INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
+  VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
+    'template.set',
+    NULL,
+    NEW.name,
+    NEW.name,
+    json_object(
+      'name', OLD.name, 'builtin', OLD.builtin, 'description', OLD.description, 'spec', json(OLD.spec)),
+    json_object(
+      'name', NEW.name, 'builtin', NEW.builtin, 'description', NEW.description, 'spec', json(NEW.spec)),
+    (SELECT reason FROM audit_context));
+END;
+
+CREATE TRIGGER template_delete_audit AFTER DELETE ON template
+WHEN OLD.builtin = 0
+BEGIN
+  INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
+  VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
+    'template.remove',
+    NULL,
+    OLD.name,
+    OLD.name,
+    json_object(
+      'name', OLD.name, 'builtin', OLD.builtin, 'description', OLD.description, 'spec', json(OLD.spec)),
+    NULL,
+    (SELECT reason FROM audit_context));
+END;
+
+CREATE TRIGGER setting_insert_audit AFTER INSERT ON setting
+WHEN NEW.key <> 'schema_version'
+BEGIN
+  INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
+  VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
+    'setting.add',
+    NULL,
+    NEW.key,
+    NEW.key,
+    NULL,
+    json_object(
+      'key', NEW.key, 'value', NEW.value),
+    (SELECT reason FROM audit_context));
+END;
+
+CREATE TRIGGER setting_update_audit AFTER UPDATE OF
+  key, value
+ON setting
+WHEN NEW.key <> 'schema_version'
+BEGIN
+  INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
+  VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
+    'setting.set',
+    NULL,
+    NEW.key,
+    NEW.key,
+    json_object(
+      'key', OLD.key, 'value', OLD.value),
+    json_object(
+      'key', NEW.key, 'value', NEW.value),
+    (SELECT reason FROM audit_context));
+END;
+
+CREATE TRIGGER setting_delete_audit AFTER DELETE ON setting
+WHEN OLD.key <> 'schema_version'
+BEGIN
+  INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
+  VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
+    'setting.remove',
+    NULL,
+    OLD.key,
+    OLD.key,
+    json_object(
+      'key', OLD.key, 'value', OLD.value),
+    NULL,
+    (SELECT reason FROM audit_context));
+END;
+
+CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'audit: append-only (use: arcusctl audit prune)');
+END;
+
+CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'audit: append-only (use: arcusctl audit prune)');
+END;
+
+-- Observed tables: what the daemon measured is not for setting.
+
+CREATE TRIGGER daemon_no_insert BEFORE INSERT ON daemon
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'daemon: written by the daemon alone');
+END;
+
+CREATE TRIGGER daemon_no_update BEFORE UPDATE ON daemon
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'daemon: written by the daemon alone');
+END;
+
+CREATE TRIGGER daemon_no_delete BEFORE DELETE ON daemon
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'daemon: written by the daemon alone');
+END;
+
+CREATE TRIGGER worker_no_insert BEFORE INSERT ON worker
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'worker: written by the daemon alone');
+END;
+
+CREATE TRIGGER worker_no_update BEFORE UPDATE ON worker
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'worker: written by the daemon alone');
+END;
+
+CREATE TRIGGER worker_no_delete BEFORE DELETE ON worker
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'worker: written by the daemon alone');
+END;
+
+CREATE TRIGGER worker_incarnation_no_insert BEFORE INSERT ON worker_incarnation
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'worker_incarnation: written by the daemon alone');
+END;
+
+CREATE TRIGGER worker_incarnation_no_update BEFORE UPDATE ON worker_incarnation
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'worker_incarnation: written by the daemon alone');
+END;
+
+CREATE TRIGGER worker_incarnation_no_delete BEFORE DELETE ON worker_incarnation
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'worker_incarnation: written by the daemon alone');
+END;
+
+CREATE TRIGGER server_state_no_insert BEFORE INSERT ON server_state
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'server_state: measured by the daemon; set server.desired_state');
+END;
+
+CREATE TRIGGER server_state_no_update BEFORE UPDATE ON server_state
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'server_state: measured by the daemon; set server.desired_state');
+END;
+
+CREATE TRIGGER server_state_no_delete BEFORE DELETE ON server_state
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+  AND EXISTS (SELECT 1 FROM server WHERE id = OLD.server_id)
+BEGIN
+  SELECT RAISE(ABORT, 'server_state: measured by the daemon; set server.desired_state');
+END;
+
+CREATE TRIGGER backend_state_no_insert BEFORE INSERT ON backend_state
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'backend_state: measured by the daemon; set backend.admin_state');
+END;
+
+CREATE TRIGGER backend_state_no_update BEFORE UPDATE ON backend_state
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'backend_state: measured by the daemon; set backend.admin_state');
+END;
+
+CREATE TRIGGER backend_state_no_delete BEFORE DELETE ON backend_state
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+  AND EXISTS (SELECT 1 FROM backend WHERE id = OLD.backend_id)
+BEGIN
+  SELECT RAISE(ABORT, 'backend_state: measured by the daemon; set backend.admin_state');
+END;
+
+CREATE TRIGGER server_counter_no_insert BEFORE INSERT ON server_counter
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'server_counter: counted by the workers, never set');
+END;
+
+CREATE TRIGGER server_counter_no_update BEFORE UPDATE ON server_counter
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'server_counter: counted by the workers, never set');
+END;
+
+CREATE TRIGGER server_counter_no_delete BEFORE DELETE ON server_counter
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'server_counter: counted by the workers, never set');
+END;
+
+CREATE TRIGGER server_reason_no_insert BEFORE INSERT ON server_reason
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'server_reason: counted by the workers, never set');
+END;
+
+CREATE TRIGGER server_reason_no_update BEFORE UPDATE ON server_reason
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'server_reason: counted by the workers, never set');
+END;
+
+CREATE TRIGGER server_reason_no_delete BEFORE DELETE ON server_reason
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'server_reason: counted by the workers, never set');
+END;
+
+CREATE TRIGGER tenant_counter_no_insert BEFORE INSERT ON tenant_counter
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'tenant_counter: counted by the workers, never set');
+END;
+
+CREATE TRIGGER tenant_counter_no_update BEFORE UPDATE ON tenant_counter
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'tenant_counter: counted by the workers, never set');
+END;
+
+CREATE TRIGGER tenant_counter_no_delete BEFORE DELETE ON tenant_counter
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'tenant_counter: counted by the workers, never set');
+END;
+
+CREATE TRIGGER server_rate_no_insert BEFORE INSERT ON server_rate
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'server_rate: measured by the daemon, never set');
+END;
+
+CREATE TRIGGER server_rate_no_update BEFORE UPDATE ON server_rate
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'server_rate: measured by the daemon, never set');
+END;
+
+CREATE TRIGGER server_rate_no_delete BEFORE DELETE ON server_rate
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+  AND EXISTS (SELECT 1 FROM server WHERE id = OLD.server_id)
+BEGIN
+  SELECT RAISE(ABORT, 'server_rate: measured by the daemon, never set');
+END;
+
+CREATE TRIGGER health_event_no_insert BEFORE INSERT ON health_event
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'health_event: written by the daemon alone');
+END;
+
+CREATE TRIGGER health_event_no_update BEFORE UPDATE ON health_event
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'health_event: written by the daemon alone');
+END;
+
+CREATE TRIGGER health_event_no_delete BEFORE DELETE ON health_event
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'health_event: written by the daemon alone');
+END;
+
+CREATE TRIGGER event_no_insert BEFORE INSERT ON event
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'event: written by the daemon alone');
+END;
+
+CREATE TRIGGER event_no_update BEFORE UPDATE ON event
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'event: written by the daemon alone');
+END;
+
+CREATE TRIGGER event_no_delete BEFORE DELETE ON event
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'event: written by the daemon alone');
+END;
