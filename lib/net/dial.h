@@ -1,0 +1,90 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "lib/base/address.h"
+#include "lib/base/reason.h"
+#include "lib/net/context.h"
+#include "lib/net/deadline.h"
+#include "lib/net/resolver.h"
+#include "lib/net/stream.h"
+
+namespace arcus {
+
+struct DialRequest {
+  std::string host;  ///< name or literal, without brackets
+  std::uint16_t port = 0;
+  std::chrono::milliseconds timeout{30'000};  ///< DNS and all attempts together
+  std::optional<IpAddress> source;            ///< bind to it first
+};
+
+/// How long the parts of a successful dial took.
+struct DialTimes {
+  std::chrono::microseconds dns{0};
+  std::chrono::microseconds connect{0};
+};
+
+/// Decides about and hears of one dial. The dialer may be destroyed inside on_dialed and on_dial_failed;
+/// neither is called before start() has returned.
+class DialHandler {
+ public:
+  /// Judges one address before anything is sent to it: ok, or why not (destination_denied, acl_denied). The
+  /// address dialled is one that was judged here.
+  virtual Reason on_address(const Endpoint& address) { return static_cast<void>(address), Reason::ok; }
+  /// May offer a connection to `address` that is already there (a keep-alive pool); else not valid().
+  virtual Stream on_reuse(const Endpoint& address) { return static_cast<void>(address), Stream(); }
+  /// `reused` when it came from on_reuse. The stream has no handler yet.
+  virtual void on_dialed(Stream stream, const Endpoint& address, bool reused) = 0;
+  /// dns_failed, what on_address said, connect_refused, connect_timeout, unreachable, local_resource.
+  virtual void on_dial_failed(Reason reason) = 0;
+
+ protected:
+  ~DialHandler() = default;
+};
+
+/// Resolve, judge, connect as one operation: at most 3 of the allowed addresses, one after the other; an
+/// attempt gets a third of the time while others remain.
+class Dialer final : private StreamHandler, private DeadlineHandler, private ResolveQuery, private Deferred {
+ public:
+  static constexpr std::size_t max_addresses = 3;
+
+  Dialer(NetContext& context, DialHandler& handler) noexcept;
+  ~Dialer() = default;
+
+  /// Begins; anything under way is cancelled first.
+  void start(DialRequest request);
+  void cancel() noexcept;
+  bool is_active() const noexcept { return active_; }
+  const DialTimes& times() const noexcept { return times_; }
+
+ private:
+  void on_ready(Stream& stream) override;
+  void on_deadline(Deadline& deadline) override;
+  void on_resolved(Reason reason, std::span<const IpAddress> addresses) override;
+  void on_deferred() override;
+  void judge(std::span<const IpAddress> addresses);
+  void next_attempt();
+  void fail(Reason reason);
+  void fail_later(Reason reason);
+
+  NetContext& context_;
+  DialHandler& handler_;
+  DialRequest request_;
+  std::vector<Endpoint> candidates_;
+  std::size_t next_ = 0;
+  Stream stream_;
+  Deadline deadline_{*this};
+  SteadyTime started_;
+  SteadyTime attempt_started_;
+  DialTimes times_;
+  Reason last_reason_ = Reason::unreachable;
+  bool active_ = false;
+  bool reused_ = false;
+  bool finished_ = false;  ///< the outcome waits for on_deferred
+};
+
+}  // namespace arcus

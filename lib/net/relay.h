@@ -1,0 +1,79 @@
+#pragma once
+
+#include <chrono>
+#include <cstddef>
+#include <memory>
+#include <string_view>
+
+#include "lib/base/reason.h"
+#include "lib/net/backlog.h"
+#include "lib/net/context.h"
+#include "lib/net/deadline.h"
+#include "lib/net/pipe_pool.h"
+#include "lib/net/stream.h"
+
+namespace arcus {
+
+class RelayHandler {
+ public:
+  /// Bytes were delivered: from the client to the backend, and from the backend to the client. For counters;
+  /// must not touch the relay.
+  virtual void on_relayed(std::size_t from_client, std::size_t from_backend) noexcept = 0;
+  /// Over: both streams are closed. ok (both sides finished), client_closed, upstream_closed, idle_timeout.
+  /// The relay may be destroyed inside.
+  virtual void on_relay_done(Reason reason) = 0;
+
+ protected:
+  ~RelayHandler() = default;
+};
+
+/// Moves bytes between two streams until both directions have ended: half-close is passed on, a slow reader
+/// stops the other side's writer, bulk goes through a pipe (splice) after two full reads when no TLS is in
+/// the way.
+class Relay final : private StreamHandler, private DeadlineHandler {
+ public:
+  Relay(NetContext& context, RelayHandler& handler) noexcept : context_(context), handler_(handler) {}
+
+  /// Takes both streams. `client_bytes` were read from the client and go to the backend first;
+  /// `backend_bytes` the other way. `idle` of 0 = never. on_relay_done may come before start() returns only
+  /// if a stream is already broken.
+  void start(Stream client, Stream backend, std::string_view client_bytes, std::string_view backend_bytes,
+             std::chrono::milliseconds idle);
+  /// Closes both at once (RST when bytes were under way), without on_relay_done.
+  void stop() noexcept;
+  bool is_active() const noexcept { return client_.stream.valid(); }
+
+  const Stream& client() const noexcept { return client_.stream; }
+  const Stream& backend() const noexcept { return backend_.stream; }
+
+ private:
+  /// One side, and the direction that leads from it to the other.
+  struct Side {
+    Stream stream;
+    Backlog backlog;             ///< read from this side, not yet taken by the other
+    std::unique_ptr<Pipe> pipe;  ///< splicing: bytes of this side under way
+    std::size_t piped = 0;
+    std::uint8_t full_reads = 0;
+    bool ended = false;     ///< FIN read
+    bool finished = false;  ///< and passed on
+  };
+
+  void on_ready(Stream& stream) override;
+  void on_deadline(Deadline& deadline) override;
+  void run();
+  bool pump(Side& from, Side& to, std::size_t& moved);
+  bool pump_copy(Side& from, Side& to, std::size_t& moved);
+  bool pump_splice(Side& from, Side& to, std::size_t& moved);
+  bool broke(const Side& side) noexcept;
+  void finish(Reason reason);
+
+  NetContext& context_;
+  RelayHandler& handler_;
+  Side client_;
+  Side backend_;
+  Deadline deadline_{*this};
+  DeadlineList* idle_ = nullptr;
+  Reason failure_ = Reason::ok;
+};
+
+}  // namespace arcus

@@ -1,0 +1,99 @@
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "lib/base/address.h"
+#include "lib/base/reason.h"
+#include "lib/base/time.h"
+#include "lib/net/stream.h"
+#include "lib/runtime/access.h"
+#include "lib/runtime/limits.h"
+#include "lib/runtime/server_config.h"
+#include "lib/wire/counters.h"
+
+namespace arcus {
+
+class DataThread;
+class ServerOnThread;
+
+/// An accepted client: its socket, addresses, its unit of the limits, and the snapshot it began with.
+/// Destroying it closes the socket, gives the slot back and counts the end.
+class ClientConnection {
+ public:
+  ClientConnection(ServerOnThread& server, Stream stream, const Endpoint& peer, ConnectionSlot slot);
+  ClientConnection(ClientConnection&& other) noexcept;
+  ClientConnection& operator=(ClientConnection&&) = delete;
+  ~ClientConnection();
+
+  Stream& stream() noexcept { return stream_; }
+  ServerOnThread& server() const noexcept { return *server_; }
+  DataThread& thread() const noexcept;
+  /// The snapshot of the accept; ServerOnThread::config() is the newest.
+  const ServerConfig& config() const noexcept { return *config_; }
+  const std::shared_ptr<const ServerConfig>& shared_config() const noexcept { return config_; }
+  /// Takes the newest snapshot instead (http, per request).
+  void renew_config();
+
+  const Endpoint& peer() const noexcept { return peer_; }
+  void set_peer(const Endpoint& peer) noexcept { peer_ = peer; }  ///< PROXY protocol
+  Endpoint local() const noexcept;                                ///< asks the kernel
+  std::uint64_t id() const noexcept { return id_; }
+  SteadyTime accepted_at() const noexcept { return accepted_at_; }
+
+  /// Counts client-side plaintext bytes as they pass; record() does not count them again.
+  void count_in(std::size_t bytes) noexcept;
+  void count_out(std::size_t bytes) noexcept;
+  /// Writes the access record and moves the counters of its kind and reason. Exactly one per request (http)
+  /// or connection (others).
+  void record(const AccessRecord& record) noexcept;
+
+  /// FIN, discard a little, close; the slot stays taken until then. `rest` is written first.
+  void close_politely(std::string rest = {}) &&;
+  /// RST.
+  void reset() noexcept { stream_.reset(); }
+
+ private:
+  Stream stream_;
+  ServerOnThread* server_;  ///< null = moved from
+  std::shared_ptr<const ServerConfig> config_;
+  ConnectionSlot slot_;
+  Endpoint peer_;
+  SteadyTime accepted_at_;
+  std::uint64_t id_;
+};
+
+/// One client's life in a protocol. The server keeps it; end() is its last word.
+class Session : public Retired {
+ public:
+  explicit Session(ClientConnection connection) : connection_(std::move(connection)) {}
+  Session(const Session&) = delete;
+  Session& operator=(const Session&) = delete;
+  ~Session() override;
+
+  /// After adopt(): the session may run from here on.
+  virtual void start() = 0;
+  /// The server stops accepting and wants connections to end: finish what is under way, close what is idle.
+  virtual void on_drain() {}
+  /// The snapshot was replaced; rules may have tightened.
+  virtual void on_config() {}
+  /// End now: record with `reason` (killed, draining, tenant_disabled), close, end().
+  virtual void on_kill(Reason reason) = 0;
+
+  ClientConnection& connection() noexcept { return connection_; }
+  const ClientConnection& connection() const noexcept { return connection_; }
+
+ protected:
+  /// Leaves the server's list; the object is freed after the current batch of events. Call once, last.
+  void end();
+
+  ClientConnection connection_;
+
+ private:
+  friend class ServerOnThread;
+  Session* previous_ = nullptr;
+  Session* next_ = nullptr;
+};
+
+}  // namespace arcus

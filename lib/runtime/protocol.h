@@ -1,0 +1,39 @@
+#pragma once
+
+#include <memory>
+
+#include "lib/base/reason.h"
+#include "lib/base/server_type.h"
+#include "lib/runtime/connection.h"
+#include "lib/runtime/server_config.h"
+
+namespace arcus {
+
+class ServerOnThread;
+
+/// One protocol's work for one server on one data thread. Made when the server's first snapshot arrives
+/// there, and lives as long as any of its connections.
+class Handler {
+ public:
+  virtual ~Handler() = default;
+
+  /// A client was accepted and has its slot. Make a Session of it and hand that to ServerOnThread::adopt.
+  virtual void serve(ClientConnection connection) = 0;
+  /// A client over a limit (or before a backend could be tried): answer as the protocol can, then close. The
+  /// connection was counted as refused and recorded already. The default resets it.
+  virtual void refuse(ClientConnection connection, Reason reason);
+  /// The server's snapshot was replaced: ServerOnThread::config() is the new one already.
+  virtual void on_config() {}
+};
+
+/// A protocol: what the registry knows of it, and how to make it work.
+struct Protocol {
+  ServerType type;
+  /// On the main thread, once per snapshot: checks and compiles what the protocol needs (options, rules). May
+  /// be nullptr. Throws Error: the snapshot is refused and the old one goes on.
+  std::shared_ptr<const ProtocolConfig> (*make_config)(const ServerConfig& config) = nullptr;
+  /// On the data thread.
+  std::unique_ptr<Handler> (*make_handler)(ServerOnThread& server) = nullptr;
+};
+
+}  // namespace arcus

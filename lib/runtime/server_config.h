@@ -1,0 +1,65 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "lib/base/address.h"
+#include "lib/base/server_type.h"
+#include "lib/runtime/limits.h"
+#include "lib/upstream/backends.h"
+#include "lib/wire/config.h"
+
+namespace arcus {
+
+struct Protocol;
+class AccessLog;
+
+/// What a protocol made of a server's options and rules, once per snapshot; shared by all threads, immutable.
+class ProtocolConfig {
+ public:
+  virtual ~ProtocolConfig() = default;
+};
+
+/// What the whole worker knows: replaced as one when the daemon says so.
+struct WorkerFacts {
+  std::string version;
+  std::string instance;                     ///< our token for Via
+  std::vector<IpAddress> local_addresses;   ///< of this host's interfaces
+  std::vector<std::uint16_t> listen_ports;  ///< of this worker's servers
+
+  /// True for an address of this host with a port of ours: never to be dialled for a client.
+  bool is_own(const Endpoint& address) const noexcept;
+};
+
+/// One server as its threads see it: immutable, shared, replaced whole by a reload.
+struct ServerConfig {
+  wire::ServerConfig wire;
+  std::shared_ptr<const wire::TenantConfig> tenant;  ///< never null
+  std::shared_ptr<const WorkerFacts> facts;          ///< never null
+  const Protocol* protocol = nullptr;
+  Options options{{}, {}};
+  std::uint64_t number = 0;  ///< names the server in this worker; the same over reloads, never reused
+
+  std::shared_ptr<const BackendSet> backends;             ///< never null
+  std::shared_ptr<const ProtocolConfig> protocol_config;  ///< what Protocol::make_config returned
+  std::shared_ptr<const ServerLimits> limits;             ///< never null
+  std::shared_ptr<AccessLog> access_log;                  ///< null = records off
+
+  std::chrono::milliseconds connection_timeout() const noexcept { return ms(wire.connection_timeout_ms); }
+  std::chrono::milliseconds handshake_timeout() const noexcept { return ms(wire.handshake_timeout_ms); }
+  std::chrono::milliseconds header_timeout() const noexcept { return ms(wire.header_timeout_ms); }
+  std::chrono::milliseconds keepalive_timeout() const noexcept { return ms(wire.keepalive_timeout_ms); }
+  std::chrono::milliseconds response_timeout() const noexcept { return ms(wire.response_timeout_ms); }
+  std::chrono::milliseconds body_timeout() const noexcept { return ms(wire.body_timeout_ms); }
+  std::chrono::milliseconds idle_timeout() const noexcept { return ms(wire.idle_timeout_ms); }
+
+ private:
+  static std::chrono::milliseconds ms(std::int64_t value) noexcept {
+    return std::chrono::milliseconds(value);
+  }
+};
+
+}  // namespace arcus
