@@ -9,6 +9,7 @@ namespace arcus {
 
 class Resolver;
 class PipePool;
+class Lingering;
 
 /// What one data thread lends to the code that runs on it.
 struct NetContext {
@@ -16,6 +17,7 @@ struct NetContext {
   DeadlineLists& deadlines;
   Resolver& resolver;
   PipePool& pipes;
+  Lingering& lingering;
   std::span<char> scratch;  ///< 64 KiB, valid until the callback returns; anyone called may overwrite it
 };
 

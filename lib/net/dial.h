@@ -53,21 +53,30 @@ class Dialer final : private StreamHandler, private DeadlineHandler, private Res
   static constexpr std::size_t max_addresses = 3;
 
   Dialer(NetContext& context, DialHandler& handler) noexcept;
-  ~Dialer() = default;
 
-  /// Begins; anything under way is cancelled first.
+  /// Begins; anything under way is dropped first.
   void start(DialRequest request);
-  void cancel() noexcept;
-  bool is_active() const noexcept { return active_; }
+  /// Ends without a callback.
+  void stop() noexcept;
+  bool is_active() const noexcept { return state_ != State::idle; }
   const DialTimes& times() const noexcept { return times_; }
 
  private:
+  enum class State : std::uint8_t {
+    idle,
+    resolving,
+    connecting,
+    reused,  ///< on_dialed waits for on_deferred
+    failed,  ///< on_dial_failed does
+  };
+
   void on_ready(Stream& stream) override;
   void on_deadline(Deadline& deadline) override;
   void on_resolved(Reason reason, std::span<const IpAddress> addresses) override;
   void on_deferred() override;
   void judge(std::span<const IpAddress> addresses);
   void next_attempt();
+  void succeed(bool reused);
   void fail(Reason reason);
   void fail_later(Reason reason);
 
@@ -77,14 +86,13 @@ class Dialer final : private StreamHandler, private DeadlineHandler, private Res
   std::vector<Endpoint> candidates_;
   std::size_t next_ = 0;
   Stream stream_;
-  Deadline deadline_{*this};
+  Deadline total_{*this};
+  Deadline attempt_{*this};
   SteadyTime started_;
   SteadyTime attempt_started_;
   DialTimes times_;
   Reason last_reason_ = Reason::unreachable;
-  bool active_ = false;
-  bool reused_ = false;
-  bool finished_ = false;  ///< the outcome waits for on_deferred
+  State state_ = State::idle;
 };
 
 }  // namespace arcus

@@ -69,8 +69,8 @@ class Poller {
   /// Takes `fd`, which stays open, out of the epoll.
   void remove(int fd) noexcept;
 
-  /// Runs `deferred` after the current batch (at once after the next wait, when called outside one). Queuing
-  /// it twice is once.
+  /// Runs `deferred` after the current batch (outside one: after the next wait, which does not block).
+  /// Queuing it twice is once.
   void defer(Deferred& deferred) noexcept;
   /// Frees `object` after the current batch.
   void retire(std::unique_ptr<Retired> object);
@@ -80,7 +80,7 @@ class Poller {
   void run_once(SteadyTime deadline);
 
   /// The time as of the last wake-up.
-  SteadyTime now() const noexcept { return now_; }
+  const SteadyTime& now() const noexcept { return now_; }
   /// How many times run_once woke up.
   std::uint64_t wakeups() const noexcept { return wakeups_; }
 

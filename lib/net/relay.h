@@ -2,6 +2,7 @@
 
 #include <chrono>
 #include <cstddef>
+#include <cstdint>
 #include <memory>
 #include <string_view>
 
@@ -20,7 +21,7 @@ class RelayHandler {
   /// must not touch the relay.
   virtual void on_relayed(std::size_t from_client, std::size_t from_backend) noexcept = 0;
   /// Over: both streams are closed. ok (both sides finished), client_closed, upstream_closed, idle_timeout.
-  /// The relay may be destroyed inside.
+  /// Never called before start() has returned. The relay may be destroyed inside.
   virtual void on_relay_done(Reason reason) = 0;
 
  protected:
@@ -30,29 +31,33 @@ class RelayHandler {
 /// Moves bytes between two streams until both directions have ended: half-close is passed on, a slow reader
 /// stops the other side's writer, bulk goes through a pipe (splice) after two full reads when no TLS is in
 /// the way.
-class Relay final : private StreamHandler, private DeadlineHandler {
+class Relay final : private StreamHandler, private DeadlineHandler, private Deferred {
  public:
   Relay(NetContext& context, RelayHandler& handler) noexcept : context_(context), handler_(handler) {}
+  ~Relay() override { stop(); }
 
   /// Takes both streams. `client_bytes` were read from the client and go to the backend first;
-  /// `backend_bytes` the other way. `idle` of 0 = never. on_relay_done may come before start() returns only
-  /// if a stream is already broken.
+  /// `backend_bytes` the other way. `idle` of 0 = never.
   void start(Stream client, Stream backend, std::string_view client_bytes, std::string_view backend_bytes,
              std::chrono::milliseconds idle);
-  /// Closes both at once (RST when bytes were under way), without on_relay_done.
+  /// Closes both at once (RST), without on_relay_done.
   void stop() noexcept;
-  bool is_active() const noexcept { return client_.stream.valid(); }
+  bool is_active() const noexcept { return idle_ != nullptr; }
 
   const Stream& client() const noexcept { return client_.stream; }
   const Stream& backend() const noexcept { return backend_.stream; }
 
  private:
+  /// How far one direction came.
+  enum class Flow : std::uint8_t { waiting, busy, failed };
+
   /// One side, and the direction that leads from it to the other.
   struct Side {
     Stream stream;
     Backlog backlog;             ///< read from this side, not yet taken by the other
-    std::unique_ptr<Pipe> pipe;  ///< splicing: bytes of this side under way
-    std::size_t piped = 0;
+    std::unique_ptr<Pipe> pipe;  ///< while splicing
+    std::size_t piped = 0;       ///< bytes in it
+    std::size_t moved = 0;       ///< delivered since on_relayed was last called
     std::uint8_t full_reads = 0;
     bool ended = false;     ///< FIN read
     bool finished = false;  ///< and passed on
@@ -60,11 +65,16 @@ class Relay final : private StreamHandler, private DeadlineHandler {
 
   void on_ready(Stream& stream) override;
   void on_deadline(Deadline& deadline) override;
+  void on_deferred() override;
   void run();
-  bool pump(Side& from, Side& to, std::size_t& moved);
-  bool pump_copy(Side& from, Side& to, std::size_t& moved);
-  bool pump_splice(Side& from, Side& to, std::size_t& moved);
-  bool broke(const Side& side) noexcept;
+  Flow pump(Side& from, Side& to);
+  Flow copy(Side& from, Side& to, std::size_t& budget);
+  Flow splice(Side& from, Side& to, std::size_t& budget);
+  Flow fill_pipe(Side& from);
+  Flow drain_pipe(Side& from, Side& to);
+  Flow fail(const Side& side) noexcept;
+  bool pass_end(Side& from, Side& to);
+  void give_pipe(Side& side) noexcept;
   void finish(Reason reason);
 
   NetContext& context_;
@@ -72,8 +82,10 @@ class Relay final : private StreamHandler, private DeadlineHandler {
   Side client_;
   Side backend_;
   Deadline deadline_{*this};
-  DeadlineList* idle_ = nullptr;
+  DeadlineList* idle_ = nullptr;  ///< null = not active
   Reason failure_ = Reason::ok;
+  bool starting_ = false;
+  bool over_ = false;  ///< the outcome is failure_; on_relay_done waits for on_deferred
 };
 
 }  // namespace arcus

@@ -54,8 +54,9 @@ class StreamLayer {
 class Stream final : private PollHandler {
  public:
   Stream() noexcept = default;
-  /// Takes a non-blocking socket and registers it. Not valid() (errno set) when the kernel refuses.
-  Stream(Poller& poller, UniqueFd socket, StreamHandler* handler = nullptr) noexcept;
+  /// Takes a non-blocking socket and registers it; writable() at once when `connected`. Not valid() (errno
+  /// set) when the kernel refuses.
+  Stream(Poller& poller, UniqueFd socket, StreamHandler* handler = nullptr, bool connected = true) noexcept;
   Stream(Stream&& other) noexcept;
   Stream& operator=(Stream&& other) noexcept;
   ~Stream() { close(); }

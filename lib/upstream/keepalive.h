@@ -7,6 +7,7 @@
 #include <list>
 #include <map>
 #include <string>
+#include <vector>
 
 #include "lib/base/address.h"
 #include "lib/net/deadline.h"
@@ -61,8 +62,8 @@ class KeepAlivePool {
 
   DeadlineLists& deadlines_;
   std::size_t max_total_;
-  std::list<Entry> order_;  ///< least recently put first
-  std::map<KeepAliveKey, std::list<Entry*>> by_key_;
+  std::list<Entry> order_;                              ///< least recently put first
+  std::map<KeepAliveKey, std::vector<Entry*>> by_key_;  ///< longest idle first
 };
 
 }  // namespace arcus

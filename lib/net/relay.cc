@@ -1,0 +1,202 @@
+#include "lib/net/relay.h"
+
+#include <algorithm>
+
+#include <cerrno>
+#include <utility>
+
+#include "lib/net/socket.h"
+
+namespace arcus {
+
+/// One direction moves at most this much before others get their turn.
+static constexpr std::size_t turn_budget = 1024 * 1024;
+/// So many full reads in a row make bulk of it.
+static constexpr std::uint8_t bulk_after = 2;
+
+void Relay::start(Stream client, Stream backend, std::string_view client_bytes,
+                  std::string_view backend_bytes, std::chrono::milliseconds idle) {
+  client_ = Side{.stream = std::move(client)};
+  backend_ = Side{.stream = std::move(backend)};
+  client_.stream.set_handler(this);
+  backend_.stream.set_handler(this);
+  client_.backlog.keep(client_bytes);
+  backend_.backlog.keep(backend_bytes);
+  idle_ = &context_.deadlines.of(idle);
+  idle_->arm(deadline_);
+  failure_ = Reason::ok;
+  over_ = false;
+  starting_ = true;
+  run();
+  starting_ = false;
+}
+
+void Relay::stop() noexcept {
+  unqueue();
+  deadline_.disarm();
+  give_pipe(client_);
+  give_pipe(backend_);
+  client_.stream.reset();
+  backend_.stream.reset();
+  client_.backlog.clear();
+  backend_.backlog.clear();
+  idle_ = nullptr;
+}
+
+void Relay::on_ready(Stream&) {
+  if (!over_) run();
+}
+
+void Relay::on_deadline(Deadline&) {
+  client_.stream.close();
+  backend_.stream.close();
+  finish(Reason::idle_timeout);
+}
+
+void Relay::on_deferred() {
+  if (over_)
+    finish(failure_);
+  else
+    run();
+}
+
+void Relay::run() {
+  const Flow forth = pump(client_, backend_);
+  const Flow back = forth == Flow::failed ? forth : pump(backend_, client_);
+  if (client_.moved + backend_.moved > 0) {
+    handler_.on_relayed(std::exchange(client_.moved, 0), std::exchange(backend_.moved, 0));
+    idle_->arm(deadline_);
+  }
+  if (forth == Flow::failed || back == Flow::failed) {
+    finish(failure_);
+  } else if (client_.finished && backend_.finished) {
+    finish(Reason::ok);
+  } else if (forth == Flow::busy || back == Flow::busy) {
+    context_.poller.defer(*this);
+  }
+}
+
+Relay::Flow Relay::pump(Side& from, Side& to) {
+  if (from.finished) return Flow::waiting;
+  std::size_t budget = turn_budget;
+  Flow flow = Flow::waiting;
+  if (!from.pipe) flow = copy(from, to, budget);
+  if (from.pipe && flow == Flow::waiting) flow = splice(from, to, budget);
+  if (flow != Flow::waiting || !from.ended || !from.backlog.empty() || from.piped > 0) return flow;
+  from.finished = pass_end(from, to);
+  return Flow::waiting;
+}
+
+Relay::Flow Relay::copy(Side& from, Side& to, std::size_t& budget) {
+  if (!from.backlog.empty()) {
+    const IoResult flushed = from.backlog.flush(to.stream);
+    from.moved += flushed.bytes;
+    if (flushed.status == IoStatus::failed) return fail(to);
+    if (flushed.status == IoStatus::blocked) return Flow::waiting;
+  }
+  while (!from.ended && from.stream.readable() && to.stream.writable()) {
+    if (budget == 0) return Flow::busy;
+    const IoResult got = from.stream.read(context_.scratch);
+    if (got.status == IoStatus::failed) return fail(from);
+    if (got.status == IoStatus::ended) from.ended = true;
+    if (got.status != IoStatus::ok) break;
+    const IoResult sent = to.stream.write({context_.scratch.data(), got.bytes});
+    if (sent.status == IoStatus::failed) return fail(to);
+    from.moved += sent.bytes;
+    budget -= std::min(budget, got.bytes);
+    const bool full = got.bytes == context_.scratch.size();
+    from.full_reads = full ? static_cast<std::uint8_t>(std::min(from.full_reads + 1, 100)) : std::uint8_t{0};
+    if (sent.bytes < got.bytes) {
+      from.backlog.keep({context_.scratch.data() + sent.bytes, got.bytes - sent.bytes});
+      break;
+    }
+    if (from.full_reads < bulk_after || from.stream.layer() || to.stream.layer()) continue;
+    from.pipe = context_.pipes.take();
+    if (from.pipe) break;
+  }
+  return Flow::waiting;
+}
+
+Relay::Flow Relay::splice(Side& from, Side& to, std::size_t& budget) {
+  while (true) {
+    if (from.piped > 0) {
+      const std::size_t before = from.piped;
+      if (drain_pipe(from, to) == Flow::failed) return Flow::failed;
+      budget -= std::min(budget, before - from.piped);
+      if (from.piped > 0) return Flow::waiting;
+    }
+    if (from.ended || !from.stream.readable()) break;
+    if (budget == 0) return Flow::busy;
+    if (!to.stream.writable()) return Flow::waiting;
+    if (fill_pipe(from) == Flow::failed) return Flow::failed;
+  }
+  // Drained: a waiting session holds no pipe. It takes one again after the next full read.
+  give_pipe(from);
+  from.full_reads = bulk_after - 1;
+  return Flow::waiting;
+}
+
+Relay::Flow Relay::fill_pipe(Side& from) {
+  const ssize_t n = socket::splice(from.stream.fd(), from.pipe->write_end.get(), from.pipe->capacity);
+  if (n > 0) {
+    from.piped = static_cast<std::size_t>(n);
+  } else if (n == 0) {
+    from.ended = true;
+  } else if (errno == EAGAIN) {
+    from.stream.note_read_blocked();
+  } else {
+    from.stream.note_error(errno);
+    return fail(from);
+  }
+  return Flow::waiting;
+}
+
+Relay::Flow Relay::drain_pipe(Side& from, Side& to) {
+  while (from.piped > 0 && to.stream.writable()) {
+    const ssize_t n = socket::splice(from.pipe->read_end.get(), to.stream.fd(), from.piped);
+    if (n > 0) {
+      from.piped -= static_cast<std::size_t>(n);
+      from.moved += static_cast<std::size_t>(n);
+    } else if (n < 0 && errno == EAGAIN) {
+      to.stream.note_write_blocked();
+    } else {
+      to.stream.note_error(n < 0 ? errno : EPIPE);
+      return fail(to);
+    }
+  }
+  return Flow::waiting;
+}
+
+bool Relay::pass_end(Side& from, Side& to) {
+  give_pipe(from);
+  // The other direction is over as well: close() says the same without a call of its own.
+  if (to.finished && !to.stream.layer()) return true;
+  return to.stream.shutdown_write();
+}
+
+void Relay::give_pipe(Side& side) noexcept {
+  if (side.pipe) context_.pipes.give(std::move(side.pipe), side.piped == 0);
+  side.piped = 0;
+}
+
+Relay::Flow Relay::fail(const Side& side) noexcept {
+  failure_ = &side == &client_ ? Reason::client_closed : Reason::upstream_closed;
+  return Flow::failed;
+}
+
+void Relay::finish(Reason reason) {
+  if (starting_) {
+    failure_ = reason;
+    over_ = true;
+    context_.poller.defer(*this);
+    return;
+  }
+  if (reason == Reason::ok) {
+    client_.stream.close();
+    backend_.stream.close();
+  }
+  stop();
+  handler_.on_relay_done(reason);
+}
+
+}  // namespace arcus
