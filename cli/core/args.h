@@ -120,9 +120,9 @@ struct ArgTraits<std::vector<std::string_view>> {
 /// An argument with the type its value has in `args[argument]`.
 template <class T>
 struct Arg : ArgInfo {
-  constexpr Arg(std::string_view name, std::string_view help, ArgMore more = {})
-      : ArgInfo{name, help, more, ArgTraits<T>::type} {
-    if constexpr (std::is_same_v<T, std::vector<std::string_view>>) this->more.repeat = true;
+  constexpr Arg(std::string_view spelling, std::string_view about, ArgMore rest = {})
+      : ArgInfo{spelling, about, rest, ArgTraits<T>::type} {
+    if constexpr (std::is_same_v<T, std::vector<std::string_view>>) more.repeat = true;
   }
 };
 

@@ -58,6 +58,8 @@ class Context {
   /// One write transaction with who and why for the audit rows.  Rolled back by --dry-run, by an exception,
   /// and committed otherwise; then the daemon is woken.
   void change(const std::function<void(Database&)>& body);
+  /// Throws Error{conflict} when --if-generation was given and differs from `actual`.
+  void check_generation(std::int64_t actual, std::string_view object) const;
   /// Wakes the daemon without a change; false when none runs.
   bool wake();
   /// Whether a daemon holds this registry's lock now.
@@ -74,10 +76,7 @@ class Context {
   [[nodiscard]] std::string_view tenant() const { return settings_.tenant; }
   [[nodiscard]] bool dry_run() const { return settings_.dry_run; }
   [[nodiscard]] bool quiet() const { return settings_.output.quiet; }
-  /// For audit_context: the login name, and `cli`.
-  [[nodiscard]] std::string actor() const;
-  [[nodiscard]] std::string_view via() const { return "cli"; }
-  /// Until when to wait for the daemon; `stopping` verbs get `drain` + 5 s unless --timeout says otherwise.
+  /// Until when to wait: --timeout, else `fallback` from now.
   [[nodiscard]] std::chrono::steady_clock::time_point deadline(std::chrono::milliseconds fallback) const;
 
   // -- talking

@@ -31,6 +31,7 @@ enum class Unit : std::uint8_t {
   time,        ///< registry time text; relative, iso or local by --time
   age,         ///< registry time text, shown as `3d04h` ago-free age
   status,      ///< coloured: running green, error red, ...
+  prose,       ///< a sentence: only in the last column, where blanks do no harm
   json         ///< JSON text, embedded unquoted in json formats
 };
 
@@ -83,6 +84,8 @@ class Table {
  public:
   explicit Table(std::span<const Column> columns) : columns_(columns.begin(), columns.end()) {}
   Table() = default;
+  Table(Table&&) = default;
+  Table& operator=(Table&&) = default;
 
   /// A column whose name is made at run time (`sql`); the table keeps the text.
   void add_column(std::string key, Unit unit = Unit::text);
@@ -157,13 +160,39 @@ class Output {
   [[nodiscard]] std::string& pending() { return buffer_; }
 
  private:
-  void write_screen(const Table& table, const std::vector<std::size_t>& picked,
-                    const std::vector<std::size_t>& order);
-  void write_machine(const Table& table, const std::vector<std::size_t>& picked,
-                     const std::vector<std::size_t>& order, bool one);
   OutputOptions options_;
   std::string buffer_;
 };
+
+/// The part of `table` that is printed: indices of columns and rows, in order.
+struct Selection {
+  std::vector<std::size_t> columns;
+  std::vector<std::size_t> rows;
+};
+
+/// What -c, --sort, --limit and the format leave of `table`.  Throws Error{usage} for an unknown column.
+Selection select(const Table& table, const OutputOptions& options);
+/// The column called `word` (key, or heading in any case), or nothing.
+std::optional<std::size_t> find_column(const Table& table, std::string_view word);
+/// The text table with its heading line.
+std::string screen_table(const Table& table, Selection selection, const OutputOptions& options);
+/// One object as `key  value` lines.
+std::string screen_object(const Table& table, const Selection& selection, const OutputOptions& options);
+/// One row as a JSON object on one line.
+std::string json_row(const Table& table, const std::vector<std::size_t>& columns,
+                     const std::vector<Cell>& row);
+/// A JSON document made readable (two blanks a level).  Text that is no JSON comes back as it is.
+std::string json_pretty(std::string_view document);
+/// What `pointer` finds in `document`: text without quotes, else JSON.  Throws Error{not_found}.
+std::string json_at(std::string_view document, const std::string& pointer);
+/// `text` as a JSON string with its quotes.
+std::string json_quoted(std::string_view text);
+/// `line_format` with each {key} replaced.  Throws Error{usage} for an unknown key.
+std::string format_line(const Table& table, const std::vector<Cell>& row, std::string_view line_format);
+/// `text` wrapped in the escape sequences of `colour`.
+std::string painted(std::string_view colour, std::string_view text);
+/// The colour of a status word, or "".
+std::string_view status_colour(std::string_view word);
 
 /// A cell as the screen shows it under `unit`: no spaces, `-` when empty.
 std::string screen_text(const Cell& cell, Unit unit, TimeStyle style);
