@@ -8,34 +8,39 @@
 
 namespace arcus {
 
-static int judge_read(std::span<const std::string_view> names, std::string_view table,
-                      std::string_view column, bool through_view) {
+static int judge_read(const ReadingOnly::Rules& rules, std::string_view table, std::string_view column,
+                      std::string_view through) {
   if (column == "password_hash") return SQLITE_IGNORE;
-  // What a view reads was allowed when the view itself was named.
-  if (names.empty() || through_view || std::ranges::find(names, table) != names.end()) return SQLITE_OK;
-  return SQLITE_DENY;
+  // SQLite names the tables inside a view once more, without a column, when only their rows are counted.
+  if (column.empty()) return SQLITE_OK;
+  if (rules.names.empty() || std::ranges::find(rules.names, table) != rules.names.end()) return SQLITE_OK;
+  // What a view reads was allowed when the view itself was named. (A WITH clause stands in the same place.)
+  return std::ranges::find(rules.views, through) != rules.views.end() ? SQLITE_OK : SQLITE_DENY;
 }
+
+static std::string_view view_of(const char* text) { return text == nullptr ? std::string_view{} : text; }
 
 static int judge(void* data, int action, const char* first, const char* second, const char*,
                  const char* through) {
-  const auto names = *static_cast<const std::span<const std::string_view>*>(data);
+  const auto& rules = *static_cast<const ReadingOnly::Rules*>(data);
   switch (action) {
     case SQLITE_SELECT:
       return SQLITE_OK;
     case SQLITE_READ:
-      return judge_read(names, first == nullptr ? "" : first, second == nullptr ? "" : second,
-                        through != nullptr);
+      return judge_read(rules, view_of(first), view_of(second), view_of(through));
     case SQLITE_FUNCTION:
-      return second != nullptr && std::string_view{second} == "load_extension" ? SQLITE_DENY : SQLITE_OK;
+      return view_of(second) == "load_extension" ? SQLITE_DENY : SQLITE_OK;
     case SQLITE_RECURSIVE:
-      return names.empty() ? SQLITE_OK : SQLITE_DENY;
+      return rules.names.empty() ? SQLITE_OK : SQLITE_DENY;
     default:
       return SQLITE_DENY;
   }
 }
 
-ReadingOnly::ReadingOnly(Database& db, std::span<const std::string_view> names) : db_(db), names_(names) {
-  sqlite3_set_authorizer(db_.handle(), judge, &names_);
+ReadingOnly::ReadingOnly(Database& db, std::span<const std::string_view> names) : db_(db), rules_{names, {}} {
+  auto views = db_.query("SELECT name FROM sqlite_schema WHERE type = 'view'");
+  while (views.step()) rules_.views.emplace_back(views.text(0));
+  sqlite3_set_authorizer(db_.handle(), judge, &rules_);
 }
 
 ReadingOnly::~ReadingOnly() { sqlite3_set_authorizer(db_.handle(), nullptr, nullptr); }

@@ -1,7 +1,9 @@
 #pragma once
 
 #include <span>
+#include <string>
 #include <string_view>
+#include <vector>
 
 #include "lib/db/database.h"
 
@@ -12,6 +14,11 @@ namespace arcus {
 /// Statements prepared before are not touched. One at a time for a Database.
 class ReadingOnly {
  public:
+  struct Rules {
+    std::span<const std::string_view> names;
+    std::vector<std::string> views;
+  };
+
   /// `names` must outlive the object.
   explicit ReadingOnly(Database& db, std::span<const std::string_view> names = {});
   ~ReadingOnly();
@@ -20,7 +27,7 @@ class ReadingOnly {
 
  private:
   Database& db_;
-  std::span<const std::string_view> names_;
+  Rules rules_;
 };
 
 }  // namespace arcus

@@ -25,10 +25,12 @@ constexpr int pages_per_step = 100;
 /// A plain connection to a copy that nobody else has open.
 class Copy {
  public:
-  explicit Copy(fs::path path) : path_(std::move(path)) {
+  Copy(fs::path path, sqlite3* original) : path_(std::move(path)) {
     const int flags =
         SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
-    const int code = sqlite3_open_v2(path_.c_str(), &handle_, flags, nullptr);
+    sqlite3_vfs* vfs = nullptr;
+    sqlite3_file_control(original, "main", SQLITE_FCNTL_VFS_POINTER, &vfs);
+    const int code = sqlite3_open_v2(path_.c_str(), &handle_, flags, vfs == nullptr ? nullptr : vfs->zName);
     if (code != SQLITE_OK) fail(code);
   }
   ~Copy() { sqlite3_close_v2(handle_); }
@@ -125,7 +127,7 @@ BackupResult backup(Database& db, const fs::path& where, bool force) {
   TemporaryFile file{target};
   BackupResult result;
   {
-    const Copy copy{file.name()};
+    const Copy copy{file.name(), db.handle()};
     const Snapshot snapshot{db};  // one state, however long the copying takes and whoever writes meanwhile
     db.query("SELECT count(*) FROM sqlite_schema").step();
     result.pages = copy_pages(copy.handle(), db.handle(), target);

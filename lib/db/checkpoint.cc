@@ -39,6 +39,13 @@ CheckpointResult checkpoint(Database& db) {
   return {.done = code == SQLITE_OK, .log_frames = frames, .moved = moved};
 }
 
+void vacuum(Database& db) {
+  const WriterLock lock{db.lock_file(), db.busy_timeout()};
+  const int code = sqlite3_exec(db.handle(), "VACUUM", nullptr, nullptr, nullptr);
+  if (code != SQLITE_OK) db.fail(code);
+  checkpoint(db);
+}
+
 std::int64_t wal_size(const std::filesystem::path& database) {
   std::filesystem::path log = database;
   log += "-wal";

@@ -18,6 +18,9 @@ struct CheckpointResult {
 /// SQLite before 3.51.3 can corrupt a file when a checkpoint runs beside a commit that restarts the log.
 CheckpointResult checkpoint(Database& db);
 
+/// Rewrites the file without its free pages, under the writer lock, then checkpoints.
+void vacuum(Database& db);
+
 /// Size of the write-ahead log in bytes; 0 when there is none.
 std::int64_t wal_size(const std::filesystem::path& database);
 

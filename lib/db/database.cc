@@ -57,7 +57,8 @@ void Database::set_up() {
   sqlite3_wal_autocheckpoint(handle_, 0);
   sqlite3_db_config(handle_, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, nullptr);
   sqlite3_db_config(handle_, SQLITE_DBCONFIG_DEFENSIVE, 1, nullptr);
-  sqlite3_db_config(handle_, SQLITE_DBCONFIG_TRUSTED_SCHEMA, 0, nullptr);
+  // trusted_schema stays on: SQLite 3.40 calls its own JSON functions unsafe otherwise, and our CHECKs use
+  // them. It guards against functions with side effects; this program registers none.
   sqlite3_db_config(handle_, SQLITE_DBCONFIG_ENABLE_FKEY, 1, nullptr);
   sqlite3_db_config(handle_, SQLITE_DBCONFIG_DQS_DML, 0, nullptr);
   int keep_log = 1;  // without it a user who may only read cannot open a quiet file
@@ -80,6 +81,7 @@ static bool is_unmarked_registry(Database& db) {
 }
 
 void Database::check_identity() {
+  const Snapshot one_state{*this};  // another command may be making the file this very moment
   const std::string quoted = "'" + path_.string() + "'";
   const std::int64_t mark = pragma_value("PRAGMA application_id");
   if (mark != registry_application_id) {
@@ -101,15 +103,21 @@ void Database::check_identity() {
 }
 
 void Database::set_journal_mode() {
-  auto statement =
-      prepare(mode_ == OpenMode::read_only ? "PRAGMA journal_mode" : "PRAGMA journal_mode = WAL");
-  if (statement.step()) has_wal_ = statement.text(0) == "wal";
+  auto current = prepare("PRAGMA journal_mode");
+  if (current.step()) has_wal_ = current.text(0) == "wal";
+  if (!has_wal_ && lock_file_) {
+    // Two that make a new file would meet here, and SQLite does not wait.
+    const WriterLock lock{*lock_file_, options_.busy_timeout};
+    current = prepare("PRAGMA journal_mode = WAL");
+    has_wal_ = current.step() && current.text(0) == "wal";
+  }
   if (!has_wal_ && options_.require_wal)
     throw Error{ErrorKind::registry,
                 "'" + path_.string() + "': no write-ahead log on this file system (is it a network one?)"};
 }
 
 int Database::schema_version() {
+  const Snapshot one_state{*this};
   const std::int64_t number = pragma_value("PRAGMA user_version");
   if (number != 0 || pragma_value("PRAGMA application_id") == registry_application_id || !has_objects())
     return static_cast<int>(number);
@@ -164,7 +172,7 @@ void Database::script(std::string_view sql) {
 }
 
 std::int64_t Database::run(Statement& statement) {
-  if (!statement.is_read_only() && !in_transaction() && sqlite3_stmt_isexplain(statement.handle_) == 0) {
+  if (statement.needs_transaction() && !in_transaction()) {
     Transaction transaction{*this};
     const std::int64_t changed = run(statement);
     transaction.commit();

@@ -23,19 +23,19 @@ std::string hash_of(const Schema& schema) {
   return digits;
 }
 
-bool has_setting_table(Database& db) {
-  auto found = db.query("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'setting'");
+bool has_table(Database& db, std::string_view name) {
+  auto found = db.query("SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = ?", name);
   return found.step();
 }
 
 std::string setting(Database& db, std::string_view key) {
-  if (!has_setting_table(db)) return {};
+  if (!has_table(db, "setting")) return {};
   auto found = db.query("SELECT value FROM setting WHERE key = ?", key);
   return found.step() ? std::string{found.text(0)} : std::string{};
 }
 
 void put_setting(Database& db, std::string_view key, std::string_view value) {
-  if (!has_setting_table(db)) return;
+  if (!has_table(db, "setting")) return;
   db.exec(
       "INSERT INTO setting (key, value) VALUES (?, ?)"
       " ON CONFLICT (key) DO UPDATE SET value = excluded.value WHERE value IS NOT excluded.value",
@@ -109,15 +109,18 @@ std::string keep_copy(Database& db, int version) {
 }
 
 /// All steps the file lacks, in the transaction of the caller.
-void apply_steps(Database& db, const Schema& schema, int found) {
+void apply_steps(Database& db, std::string_view program, const Schema& schema, int found) {
   for (const Migration& step : schema.steps) {
     if (step.version <= found) continue;
     db.script(step.sql);
-    db.script("PRAGMA user_version = " + std::to_string(step.version));
+    if (has_table(db, "schema_migration"))
+      db.exec("INSERT INTO schema_migration (version, name, program) VALUES (?, ?, ?)", step.version,
+              step.name, program);
   }
 }
 
 bool is_current(Database& db, const Schema& schema) {
+  const Snapshot one_state{db};
   return is_marked(db) && db.schema_version() == schema.version() && setting(db, hash_key) == hash_of(schema);
 }
 
@@ -135,7 +138,11 @@ MigrationResult migrate(Database& db, std::string_view version, const Schema& sc
         .with_hint("arcusctl daemon stop");
   }
 
+  const WriterLock lock{db.lock_file(), db.busy_timeout()};
   const ForeignKeysOff keys_off{db};
+  // SQLite copies no file inside a write transaction; the lock above keeps our own writers out meanwhile.
+  result.from = db.schema_version();
+  if (result.from > 0 && result.from < schema.version()) result.backup = keep_copy(db, result.from);
   Transaction transaction{db};
   // Another command may have been first.
   result.from = db.schema_version();
@@ -144,9 +151,8 @@ MigrationResult migrate(Database& db, std::string_view version, const Schema& sc
     throw Error{ErrorKind::registry, "'" + db.path().string() + "' was made by a newer arcusctl: schema " +
                                          std::to_string(result.from)};
   result.adopted = result.from > 0 && !is_marked(db);
-  if (result.from > 0 && result.from < schema.version()) result.backup = keep_copy(db, result.from);
   drop_triggers_and_views(db);
-  apply_steps(db, schema, result.from);
+  apply_steps(db, version, schema, result.from);
   db.script("PRAGMA application_id = " + std::to_string(registry_application_id));
   db.script("PRAGMA user_version = " + std::to_string(schema.version()));
   make_triggers_and_views(db, schema);

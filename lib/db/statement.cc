@@ -22,7 +22,7 @@ Statement::~Statement() { sqlite3_finalize(handle_); }
 
 bool Statement::step() {
   db_->check_usable();
-  if (!is_read_only() && !db_->in_transaction())
+  if (needs_transaction() && !db_->in_transaction())
     throw Error{ErrorKind::failed, "a statement that writes was stepped outside of a transaction"};
   const int code = sqlite3_step(handle_);
   if (code == SQLITE_ROW) return true;
@@ -103,5 +103,12 @@ std::string_view Statement::text(std::string_view column_name) const {
 }
 
 bool Statement::is_read_only() const noexcept { return sqlite3_stmt_readonly(handle_) != 0; }
+
+/// SQLite counts every PRAGMA that may touch the file as writing, also `PRAGMA journal_mode`, which only
+/// tells.
+bool Statement::needs_transaction() const noexcept {
+  if (is_read_only() || sqlite3_stmt_isexplain(handle_) != 0) return false;
+  return sqlite3_strnicmp(sqlite3_sql(handle_), "PRAGMA", 6) != 0;
+}
 
 }  // namespace arcus

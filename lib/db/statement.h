@@ -110,6 +110,7 @@ class Statement {
     return std::tuple<Types...>{column<Types>(static_cast<int>(Indices))...};
   }
 
+  bool needs_transaction() const noexcept;
   void restart(std::size_t value_count);
   void bind_null(int position);
   void bind_integer(int position, std::int64_t value);
