@@ -101,7 +101,7 @@ def completion_on_terminal(w):
     env = {**w.env, "PATH": w.path("bin") + ":" + w.env["PATH"], "TERM": "xterm", "SHELL": "/bin/sh"}
     for name in ("bash", "zsh", "fish"):
         w.write(f"c.{name}", w.ctl("completion", name).out)
-    starts = {"bash": f"bash --norc -i", "zsh": "zsh -f -i", "fish": "fish --no-config -i"}
+    starts = {"bash": "bash --norc -i", "zsh": "zsh -f -i", "fish": "fish --no-config -i"}
     loads = {"bash": f". /usr/share/bash-completion/bash_completion; . {w.path('c.bash')}",
              "zsh": f"autoload -Uz compinit; compinit -u -d {w.path('zd')}; . {w.path('c.zsh')}",
              "fish": f"source {w.path('c.fish')}"}

@@ -1,0 +1,125 @@
+"""Which destinations and listeners are refused until somebody says otherwise."""
+import socket
+
+from harness import connects, contains, equal, test, until
+from traffic import Origin, answer_with, exchange, get
+
+
+def local_address():
+    """An address of this machine that is not loopback, or None."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        try:
+            probe.connect(("192.0.2.1", 9))
+            return probe.getsockname()[0]
+        except OSError:
+            return None
+
+
+@test("private, loopback, link-local and odd spellings are 403 or 400 until an allow rule opens them")
+def destination_guard(w):
+    w.init("acme")
+    port = w.server("http", "acme/web", "--connection-timeout", "1s")
+    w.run()
+    origin = Origin(answer_with())
+    for host in ("127.0.0.1", "localhost", "10.0.0.1", "192.168.1.1", "172.16.0.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
+                 "224.0.0.1", "255.255.255.255", "[::1]", "[::ffff:127.0.0.1]", "[fe80::1]", "[fc00::1]", "[64:ff9b::7f00:1]",
+                 "[2002:7f00:1::]", "198.18.0.1", "203.0.113.9"):
+        answer = get(port, f"http://{host}:{origin.port}/")
+        equal(answer.status, 403, host)
+        contains(answer.head.decode() + answer.body.decode(), "destination_denied")
+    for host in ("127.1", "0x7f.0.0.1", "0177.0.0.1", "2130706433", "%31%32%37.0.0.1", "127.0.0.01"):
+        answer = get(port, f"http://{host}:{origin.port}/")
+        assert answer.status in (400, 403), f"{host}: {answer.status}"
+    equal(origin.received, b"")
+    contains(get(port, f"http://127.0.0.1:{origin.port}/").body.decode(), "arcusctl acl add allow --to")
+    w.allow_loopback("acme")
+    until(lambda: get(port, origin.url + "/").status == 200, 3 * w.patience, "the rule is live")
+    equal(get(port, f"http://10.0.0.1:{origin.port}/").status, 403)
+
+
+@test("a host rule never opens a private address; deny rules go first by position; methods and ports count")
+def rules(w):
+    w.init("acme")
+    port = w.server("http", "acme/web")
+    w.run()
+    origin = Origin(answer_with())
+    w.ctl("acl", "add", "allow", "--to", "localhost", "-t", "acme")
+    equal(get(port, f"http://localhost:{origin.port}/").status, 403)
+    w.allow_loopback("acme")
+    until(lambda: get(port, origin.url + "/").status == 200, 3 * w.patience, "open")
+    w.ctl("acl", "add", "deny", "--to", "127.0.0.0/8", "--port", origin.port, "--method", "DELETE", "--server", "acme/web")
+    until(lambda: get(port, origin.url + "/", method=b"DELETE").status == 403, 3 * w.patience, "denied")
+    equal(get(port, origin.url + "/").status, 200)
+    w.ctl("acl", "add", "deny", "--client", "127.0.0.0/8", "--server", "acme/web")
+    until(lambda: denied(port, origin.url), 3 * w.patience, "client denied")
+    contains(str(w.query("SELECT reason FROM server_reason WHERE count > 0")), "acl_denied", "destination_denied")
+
+
+def denied(port, url):
+    try:
+        answer = get(port, url + "/", timeout=3)
+    except OSError:
+        return True
+    return answer is None or answer.status == 403
+
+
+@test("our own listeners are never a destination, whatever the rules say")
+def no_self_connection(w):
+    w.init("acme")
+    w.allow_loopback("acme")
+    port, other = w.server("http", "acme/web"), w.server("http", "acme/api")
+    w.run()
+    for target in (port, other):
+        equal(get(port, f"http://127.0.0.1:{target}/").status in (403, 508), True, str(target))
+
+
+@test("a non-loopback http server without auth or client rule: exit 2 with both ways out; --allow-open works, doctor warns (U18)")
+def open_proxy(w):
+    w.init("acme")
+    port = w.port()
+    for args in (("--addr", "0.0.0.0"), ("--addr", "::"), ("--listen", f"0.0.0.0:{port}")):
+        err = w.ctl("server", "add", "http", "web", "-t", "acme", *(() if "--listen" in args else ("--port", port)), *args, code=2).err
+        contains(err, "--allow-open", "acl add")
+    w.ctl("server", "add", "http", "web", "-t", "acme", "--port", port, "--addr", "0.0.0.0", "--allow-open")
+    result = w.ctl("doctor", code=(0, 1))
+    contains(result.out, "acme/web")
+    w.run()
+    equal(connects(port), True)
+    equal(w.ctl("server", "set", "acme/web", "allow_open=0", code=(1, 2, 4)).code in (1, 2, 4), True)
+    second = w.port()
+    w.ctl("server", "add", "http", "lb", "-t", "acme", "--port", second, "--addr", "0.0.0.0", "--backend", "127.0.0.1:1")
+    equal(connects(second), True)
+
+
+@test("a hand-written open proxy is refused by the daemon, not served")
+def open_by_hand(w):
+    w.init("acme")
+    w.run()
+    port = w.port()
+    w.sqlite(f"INSERT INTO servers(tenant,name,type,listen) VALUES('acme','web','http','0.0.0.0:{port}');")
+    w.wait_status("acme/web", "error", 5)
+    equal(connects(port), False)
+    contains(w.show("acme/web")["last_error"], "allow_open")
+
+
+@test("a client rule closes the door to others before a byte is read")
+def client_rule(w):
+    address = local_address()
+    w.init("acme")
+    w.allow_loopback("acme")
+    port = w.port()
+    w.ctl("acl", "add", "allow", "--client", "127.0.0.0/8", "-t", "acme")
+    w.ctl("acl", "add", "deny", "--client", "0.0.0.0/0", "-t", "acme")
+    w.ctl("server", "add", "http", "web", "-t", "acme", "--port", port, "--addr", "0.0.0.0")
+    w.run()
+    origin = Origin(answer_with())
+    equal(get(port, origin.url + "/").status, 200)
+    if address:
+        with socket.create_connection((address, port), 3) as connection:
+            connection.sendall(f"GET {origin.url}/ HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            try:
+                data = connection.recv(4096)
+            except ConnectionError:
+                data = b""
+        assert b" 200 " not in data, data
+    assert exchange(port, b"") == b""
