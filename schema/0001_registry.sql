@@ -167,6 +167,7 @@ CREATE TABLE backend (
   address TEXT NOT NULL
     CONSTRAINT "backend.address: HOST:PORT"
     CHECK (length(address) BETWEEN 3 AND 262 AND address GLOB '?*:[0-9]*' AND address NOT GLOB '*[^]a-zA-Z0-9._:[-]*'),
+  position INTEGER NOT NULL DEFAULT 0,
   weight INTEGER NOT NULL DEFAULT 1 CONSTRAINT "backend.weight: 1 to 256" CHECK (weight BETWEEN 1 AND 256),
   backup INTEGER NOT NULL DEFAULT 0 CONSTRAINT "backend.backup: 0 or 1" CHECK (backup IN (0, 1)),
   max_connections INTEGER NOT NULL DEFAULT 0

@@ -109,7 +109,7 @@ BEGIN
 END;
 
 CREATE TRIGGER setting_insert_check BEFORE INSERT ON setting
-WHEN NEW.key <> 'schema_version' AND NOT EXISTS (SELECT 1 FROM setting_spec WHERE key = NEW.key)
+WHEN NEW.key NOT GLOB 'schema_*' AND NOT EXISTS (SELECT 1 FROM setting_spec WHERE key = NEW.key)
 BEGIN
   SELECT RAISE(ABORT, 'setting.key: no such setting (see: SELECT * FROM settings)');
 END;
@@ -136,7 +136,7 @@ BEGIN
 END;
 
 CREATE TRIGGER setting_update_check BEFORE UPDATE ON setting
-WHEN NEW.key <> 'schema_version' AND NOT EXISTS (SELECT 1 FROM setting_spec WHERE key = NEW.key)
+WHEN NEW.key NOT GLOB 'schema_*' AND NOT EXISTS (SELECT 1 FROM setting_spec WHERE key = NEW.key)
 BEGIN
   SELECT RAISE(ABORT, 'setting.key: no such setting (see: SELECT * FROM settings)');
 END;
@@ -379,13 +379,13 @@ BEGIN
     NULL,
     json_object(
       'id', NEW.id, 'tenant_id', NEW.tenant_id, 'server_id', NEW.server_id, 'address', NEW.address,
-      'weight', NEW.weight, 'backup', NEW.backup, 'max_connections', NEW.max_connections,
-      'admin_state', NEW.admin_state, 'labels', json(NEW.labels)),
+      'position', NEW.position, 'weight', NEW.weight, 'backup', NEW.backup,
+      'max_connections', NEW.max_connections, 'admin_state', NEW.admin_state, 'labels', json(NEW.labels)),
     (SELECT reason FROM audit_context));
 END;
 
 CREATE TRIGGER backend_update_audit AFTER UPDATE OF
-  id, tenant_id, server_id, address, weight, backup, max_connections, admin_state, labels
+  id, tenant_id, server_id, address, position, weight, backup, max_connections, admin_state, labels
 ON backend
 BEGIN
   INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
@@ -397,12 +397,12 @@ BEGIN
     NEW.id,
     json_object(
       'id', OLD.id, 'tenant_id', OLD.tenant_id, 'server_id', OLD.server_id, 'address', OLD.address,
-      'weight', OLD.weight, 'backup', OLD.backup, 'max_connections', OLD.max_connections,
-      'admin_state', OLD.admin_state, 'labels', json(OLD.labels)),
+      'position', OLD.position, 'weight', OLD.weight, 'backup', OLD.backup,
+      'max_connections', OLD.max_connections, 'admin_state', OLD.admin_state, 'labels', json(OLD.labels)),
     json_object(
       'id', NEW.id, 'tenant_id', NEW.tenant_id, 'server_id', NEW.server_id, 'address', NEW.address,
-      'weight', NEW.weight, 'backup', NEW.backup, 'max_connections', NEW.max_connections,
-      'admin_state', NEW.admin_state, 'labels', json(NEW.labels)),
+      'position', NEW.position, 'weight', NEW.weight, 'backup', NEW.backup,
+      'max_connections', NEW.max_connections, 'admin_state', NEW.admin_state, 'labels', json(NEW.labels)),
     (SELECT reason FROM audit_context));
 END;
 
@@ -417,8 +417,8 @@ BEGIN
     OLD.id,
     json_object(
       'id', OLD.id, 'tenant_id', OLD.tenant_id, 'server_id', OLD.server_id, 'address', OLD.address,
-      'weight', OLD.weight, 'backup', OLD.backup, 'max_connections', OLD.max_connections,
-      'admin_state', OLD.admin_state, 'labels', json(OLD.labels)),
+      'position', OLD.position, 'weight', OLD.weight, 'backup', OLD.backup,
+      'max_connections', OLD.max_connections, 'admin_state', OLD.admin_state, 'labels', json(OLD.labels)),
     NULL,
     (SELECT reason FROM audit_context));
 END;
@@ -530,7 +530,7 @@ BEGIN
 END;
 
 CREATE TRIGGER setting_insert_audit AFTER INSERT ON setting
-WHEN NEW.key <> 'schema_version'
+WHEN NEW.key NOT GLOB 'schema_*'
 BEGIN
   INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
   VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
@@ -547,7 +547,7 @@ END;
 CREATE TRIGGER setting_update_audit AFTER UPDATE OF
   key, value
 ON setting
-WHEN NEW.key <> 'schema_version'
+WHEN NEW.key NOT GLOB 'schema_*'
 BEGIN
   INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
   VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
@@ -563,7 +563,7 @@ BEGIN
 END;
 
 CREATE TRIGGER setting_delete_audit AFTER DELETE ON setting
-WHEN OLD.key <> 'schema_version'
+WHEN OLD.key NOT GLOB 'schema_*'
 BEGIN
   INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
   VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),

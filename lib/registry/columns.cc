@@ -1,0 +1,180 @@
+#include "lib/registry/columns.h"
+
+#include <algorithm>
+#include <array>
+
+#include "lib/base/address.h"
+#include "lib/base/error.h"
+#include "lib/base/text.h"
+#include "lib/base/units.h"
+
+namespace arcus::registry {
+
+using Kind = Column::Kind;
+
+static constexpr std::array<std::string_view, 3> log_formats{"combined", "json", "squid"};
+static constexpr std::array<std::string_view, 2> desired_states{"running", "stopped"};
+static constexpr std::array<std::string_view, 3> admin_states{"disabled", "drain", "enabled"};
+static constexpr std::int64_t day_ms = 86'400'000;
+
+static constexpr std::array<Column, 9> tenant_table{{
+    {"access_log_format", Kind::choice, "form of access records", 0, 0, false, log_formats},
+    {"description", Kind::text, "free text"},
+    {"enabled", Kind::boolean, "false suspends all servers of the tenant"},
+    {"labels", Kind::json, "labels as a JSON object"},
+    {"max_connections", Kind::integer, "connections at once over all servers; 0 = unlimited"},
+    {"max_connections_per_client", Kind::integer, "connections at once from one address; 0 = unlimited"},
+    {"max_servers", Kind::integer, "servers it may register; 0 = unlimited"},
+    {"worker_group", Kind::name, "share a worker with the tenants of that group", 0, 0, true},
+    {"worker_threads", Kind::integer, "data threads of its worker; 0 = automatic", 0, 8},
+}};
+static_assert(std::ranges::is_sorted(tenant_table, {}, &Column::key));
+
+static constexpr std::array<Column, 26> server_table{{
+    {"access_log", Kind::boolean, "write access records"},
+    {"access_log_format", Kind::choice, "form of access records; unset = the tenant's", 0, 0, true,
+     log_formats},
+    {"allow_open", Kind::boolean, "may be an open proxy on a public address"},
+    {"backlog", Kind::integer, "connections waiting to be accepted", 1, 65'535},
+    {"body_timeout_ms", Kind::duration_ms, "longest pause inside a body", 1, day_ms},
+    {"config", Kind::json, "the type's own options as a JSON object"},
+    {"connection_timeout_ms", Kind::duration_ms, "the whole way to the upstream: DNS, TCP, TLS", 1, day_ms},
+    {"description", Kind::text, "free text"},
+    {"desired_state", Kind::choice, "what is wanted", 0, 0, false, desired_states},
+    {"drain_timeout_ms", Kind::duration_ms, "how long connections may take to end on stop", 0, day_ms},
+    {"enable_tls", Kind::boolean, "serve TLS (types that do)"},
+    {"enabled", Kind::boolean, "false takes the server out of service, its port is free for others"},
+    {"header_timeout_ms", Kind::duration_ms, "a request head must be complete in this time", 1, day_ms},
+    {"idle_timeout_ms", Kind::duration_ms, "a tunnel without a byte either way is closed", 1, 7 * day_ms},
+    {"keepalive_timeout_ms", Kind::duration_ms, "wait for the next request on a kept connection", 1, day_ms},
+    {"labels", Kind::json, "labels as a JSON object"},
+    {"lb", Kind::text, "balancing algorithm"},
+    {"listen_addr", Kind::address, "address to listen on"},
+    {"listen_port", Kind::port, "port to listen on; 0 = any free one"},
+    {"max_connections", Kind::integer, "connections at once; 0 = unlimited", 0, 4'294'967'295},
+    {"max_connections_per_client", Kind::integer, "connections at once from one address; 0 = unlimited"},
+    {"response_timeout_ms", Kind::duration_ms, "request sent to response head", 1, day_ms},
+    {"template", Kind::text, "where the values came from", 0, 0, true},
+    {"tls_cert_path", Kind::text, "certificate chain, PEM", 0, 0, true},
+    {"tls_key_path", Kind::text, "private key, PEM", 0, 0, true},
+    {"type", Kind::text, "server type"},
+}};
+static_assert(std::ranges::is_sorted(server_table, {}, &Column::key));
+
+static constexpr std::array<Column, 5> backend_table{{
+    {"admin_state", Kind::choice, "enabled, drain (no new connections) or disabled", 0, 0, false,
+     admin_states},
+    {"backup", Kind::boolean, "used only when no other backend can serve"},
+    {"labels", Kind::json, "labels as a JSON object"},
+    {"max_connections", Kind::integer, "connections at once; 0 = unlimited"},
+    {"weight", Kind::integer, "share of the traffic", 1, 256},
+}};
+static_assert(std::ranges::is_sorted(backend_table, {}, &Column::key));
+
+std::span<const Column> tenant_columns() noexcept { return tenant_table; }
+std::span<const Column> server_columns() noexcept { return server_table; }
+std::span<const Column> backend_columns() noexcept { return backend_table; }
+
+Assignment parse_assignment(std::string_view text) {
+  const std::size_t equals = text.find('=');
+  if (equals == std::string_view::npos || equals == 0)
+    throw Error(ErrorKind::usage, "'" + std::string{text} + "' is no assignment")
+        .with_hint("write KEY=VALUE");
+  return {std::string{text.substr(0, equals)}, std::string{text.substr(equals + 1)}};
+}
+
+const Column& find_column(std::span<const Column> columns, std::string_view key, std::string_view what) {
+  std::vector<std::string> keys;
+  for (const Column& column : columns) {
+    if (column.key == key) return column;
+    keys.emplace_back(column.key);
+  }
+  throw Error(ErrorKind::usage, "unknown key '" + std::string{key} + "' for a " + std::string{what})
+      .about(std::string{key})
+      .suggest(nearest_word(key, keys).value_or(""));
+}
+
+static std::string range_text(const Column& column) {
+  if (column.max == 0) return std::to_string(column.min) + " or more";
+  return std::to_string(column.min) + " to " + std::to_string(column.max);
+}
+
+static std::optional<std::int64_t> read_number(Kind kind, std::string_view value) {
+  if (const auto plain = parse_integer(value)) return plain;
+  if (kind == Kind::size) return parse_size(value);
+  if (kind != Kind::duration_ms) return std::nullopt;
+  const auto duration = parse_duration(value);
+  if (!duration) return std::nullopt;
+  return duration->count();
+}
+
+static std::optional<std::string> canonical_number(const Column& column, std::string_view value) {
+  const auto number = read_number(column.kind, value);
+  if (!number || *number < column.min || (column.max != 0 && *number > column.max)) return std::nullopt;
+  return std::to_string(*number);
+}
+
+static std::optional<std::string> canonical_boolean(std::string_view value) {
+  if (value == "true" || value == "1" || value == "yes" || value == "on") return "1";
+  if (value == "false" || value == "0" || value == "no" || value == "off") return "0";
+  return std::nullopt;
+}
+
+static std::string choice_text(const Column& column) {
+  std::string text = "one of";
+  for (const std::string_view word : column.words) (text += ' ') += word;
+  return text;
+}
+
+/// The canonical text, or what would have been right.
+static std::optional<std::string> canonical(const Column& column, std::string_view value,
+                                            std::string& expected) {
+  switch (column.kind) {
+    case Kind::integer:
+    case Kind::size:
+    case Kind::duration_ms:
+      expected =
+          range_text(column) + (column.kind == Kind::duration_ms ? " ms, or a duration such as 30s" : "");
+      return canonical_number(column, value);
+    case Kind::boolean:
+      expected = "true or false";
+      return canonical_boolean(value);
+    case Kind::choice:
+      expected = choice_text(column);
+      if (std::ranges::find(column.words, value) == column.words.end()) return std::nullopt;
+      return std::string{value};
+    case Kind::port: {
+      expected = "1 to 65535, or 0 for any free port";
+      const auto port = parse_port(value, true);
+      return port ? std::optional{std::to_string(*port)} : std::nullopt;
+    }
+    case Kind::address: {
+      expected = "an IPv4 or IPv6 address";
+      const auto address = IpAddress::parse(value);
+      return address ? std::optional{address->to_string()} : std::nullopt;
+    }
+    case Kind::name:
+      expected = "1-63 of a-z 0-9 . _ - starting with a letter or digit";
+      return is_name(value) ? std::optional{std::string{value}} : std::nullopt;
+    case Kind::text:
+    case Kind::json:
+      expected = "text without control bytes, 4096 bytes at the most, in UTF-8";
+      if (!is_utf8(value) || value.size() > (column.kind == Kind::json ? 1u << 20 : 4096u))
+        return std::nullopt;
+      if (std::ranges::any_of(
+              value, [](char c) { return (c >= 0 && c < ' ' && c != '\n' && c != '\t') || c == 127; }))
+        return std::nullopt;
+      return std::string{value};
+  }
+  return std::nullopt;
+}
+
+std::string canonical_value(const Column& column, std::string_view value) {
+  std::string expected;
+  if (auto good = canonical(column, value, expected)) return *good;
+  throw Error(ErrorKind::usage,
+              std::string{column.key} + ": " + expected + ", not '" + std::string{value} + "'")
+      .about(std::string{column.key});
+}
+
+}  // namespace arcus::registry
