@@ -43,9 +43,12 @@ void Database::open() {
   if (mode_ != OpenMode::read_only) lock_file_.emplace(path_);
 
   const int access = mode_ == OpenMode::read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE;
-  const int flags = access | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
+  const int flags =
+      access | SQLITE_OPEN_NOFOLLOW | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE | SQLITE_OPEN_URI;
+  const bool frozen = mode_ == OpenMode::read_only && is_frozen(path_);
+  const std::string uri = "file:" + percent_encode(path_.string(), "/") + (frozen ? "?immutable=1" : "");
   const char* vfs = options_.vfs.empty() ? nullptr : options_.vfs.c_str();
-  if (const int code = sqlite3_open_v2(path_.c_str(), &handle_, flags, vfs); code != SQLITE_OK) fail(code);
+  if (const int code = sqlite3_open_v2(uri.c_str(), &handle_, flags, vfs); code != SQLITE_OK) fail(code);
   // SQLite falls back to reading when the file may not be written.
   if (mode_ != OpenMode::read_only && sqlite3_db_readonly(handle_, "main") == 1)
     throw Error{ErrorKind::permission, "'" + path_.string() + "' is read-only for this user"};
@@ -100,6 +103,17 @@ void Database::check_identity() {
     throw Error{ErrorKind::registry, quoted + " was made by a newer arcusctl: schema " +
                                          std::to_string(found) + ", this one knows " +
                                          std::to_string(newest)};
+  check_structure();
+}
+
+/// The first page of every table: a cheap look at every start. Whoever wants to know more calls
+/// check_integrity().
+void Database::check_structure() {
+  auto tables = query("SELECT name FROM sqlite_schema WHERE type = 'table' AND rootpage > 0");
+  while (tables.step()) {
+    auto first = prepare("SELECT 1 FROM " + quote_name(tables.text(0)) + " NOT INDEXED LIMIT 1");
+    first.step();
+  }
 }
 
 void Database::set_journal_mode() {

@@ -111,6 +111,7 @@ class Database {
   void check_identity();
   void set_journal_mode();
   bool has_objects();
+  void check_structure();
   std::int64_t pragma_value(std::string_view sql);
 
   std::filesystem::path path_;

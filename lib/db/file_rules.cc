@@ -22,6 +22,14 @@ static struct stat status_of(const fs::path& path) {
   return status;
 }
 
+/// A file system that takes no writing is as a mode that does not.
+static Error open_error(const char* what, const fs::path& path, int number) {
+  const std::string sentence = what + quoted(path);
+  if (number == EROFS) return {ErrorKind::permission, sentence + ": " + errno_text(number)};
+  if (number == ENOSPC || number == EDQUOT) return {ErrorKind::registry, sentence + ": disk full"};
+  return system_error(sentence, number);
+}
+
 fs::path resolve_directory(const fs::path& path) {
   std::error_code error;
   const fs::path absolute = fs::absolute(path, error);
@@ -57,6 +65,17 @@ FileState check_file(const fs::path& path) {
   return file.st_size == 0 ? FileState::empty : FileState::present;
 }
 
+bool is_frozen(const fs::path& path) {
+  std::error_code error;
+  fs::path log = path;
+  fs::path index = path;
+  log += "-wal";
+  index += "-shm";
+  if (fs::exists(index, error) || ::access(path.parent_path().c_str(), W_OK) == 0) return false;
+  const auto size = fs::file_size(log, error);
+  return error || size == 0;
+}
+
 static void make_directories(const fs::path& directory) {
   std::error_code error;
   if (directory.empty() || fs::exists(directory, error)) return;
@@ -70,7 +89,7 @@ void create_file(const fs::path& path) {
   const UniqueFd fd{::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600)};
   if (!fd) {
     if (errno == EEXIST) return;
-    throw system_error("cannot create " + quoted(path), errno);
+    throw open_error("cannot create ", path, errno);
   }
   const struct stat directory = status_of(path.parent_path());
   if ((directory.st_mode & S_IWGRP) != 0) {
@@ -90,10 +109,10 @@ int open_beside(const fs::path& path, const fs::path& registry) {
   for (;;) {
     UniqueFd fd{::open(path.c_str(), flags)};
     if (fd) return fd.release();
-    if (errno != ENOENT) throw system_error("cannot open " + quoted(path), errno);
+    if (errno != ENOENT) throw open_error("cannot open ", path, errno);
     fd.reset(::open(path.c_str(), flags | O_CREAT | O_EXCL, 0600));
     if (!fd && errno == EEXIST) continue;
-    if (!fd) throw system_error("cannot create " + quoted(path), errno);
+    if (!fd) throw open_error("cannot create ", path, errno);
     struct stat owner {};
     if (::stat(registry.c_str(), &owner) == 0) {
       const bool root = ::geteuid() == 0;

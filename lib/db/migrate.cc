@@ -47,12 +47,6 @@ bool is_marked(Database& db) {
   return mark.step() && mark.integer(0) == registry_application_id;
 }
 
-std::string quoted_name(std::string_view name) {
-  std::string result = "\"";
-  for (const char c : name) result += c == '"' ? std::string{"\"\""} : std::string{c};
-  return result + "\"";
-}
-
 void drop_triggers_and_views(Database& db) {
   std::vector<std::string> drops;
   auto objects = db.query(
@@ -61,7 +55,7 @@ void drop_triggers_and_views(Database& db) {
   while (objects.step())
     drops.push_back(
         std::string{objects.text(0) == "view" ? "DROP VIEW IF EXISTS " : "DROP TRIGGER IF EXISTS "} +
-        quoted_name(objects.text(1)));
+        quote_name(objects.text(1)));
   for (const std::string& drop : drops) db.script(drop);
 }
 

@@ -82,7 +82,8 @@ Error sqlite_error(const std::filesystem::path& path, int code, std::string_view
     return {ErrorKind::permission, quoted + ": " + errno_text(system_errno)};
   if (code == SQLITE_READONLY_DBMOVED)
     return {ErrorKind::registry, quoted + ": the file was moved or replaced while it was open"};
-  const Meaning* meaning = find_meaning(primary);
+  const bool no_space = primary == SQLITE_IOERR && (system_errno == ENOSPC || system_errno == EDQUOT);
+  const Meaning* meaning = find_meaning(no_space ? SQLITE_FULL : primary);
   // What is left is SQLite's judgement of a statement: an unknown column, a syntax error.
   if (meaning == nullptr)
     return {primary == SQLITE_ERROR ? ErrorKind::usage : ErrorKind::failed, std::string{message}};

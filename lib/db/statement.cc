@@ -7,6 +7,15 @@
 
 namespace arcus {
 
+std::string quote_name(std::string_view name) {
+  std::string quoted = "\"";
+  for (const char c : name) {
+    if (c == '"') quoted += c;
+    quoted += c;
+  }
+  return quoted + "\"";
+}
+
 Statement::Statement(Statement&& other) noexcept
     : db_(other.db_), handle_(std::exchange(other.handle_, nullptr)) {}
 

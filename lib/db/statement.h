@@ -16,6 +16,9 @@ namespace arcus {
 
 class Database;
 
+/// `name` as an identifier in SQL text, whatever it holds.
+std::string quote_name(std::string_view name);
+
 /// Storage class of one value of the current row.
 enum class ColumnType { null, integer, real, text, blob };
 

@@ -256,3 +256,30 @@ TEST_CASE("errors: a connection for reading cannot write") {
   CHECK_THROWS_AS(db.exec("DELETE FROM tenant"), Error);
   CHECK(value_of(db, "SELECT count(*) FROM tenant") == "0");
 }
+
+TEST_CASE("database: a damaged table is found at opening, the file is not touched") {
+  const TemporaryDirectory directory;
+  make_registry(directory / "a.db");
+  Shell{directory / "a.db"}.run("PRAGMA wal_checkpoint(TRUNCATE)");
+  {
+    std::fstream file{directory / "a.db", std::ios::in | std::ios::out | std::ios::binary};
+    file.seekp(4096);
+    file << std::string(100, '\xff');
+  }
+  const std::string before = bytes_of(directory / "a.db");
+  for (const OpenMode mode : {OpenMode::read_only, OpenMode::read_write}) {
+    const Error error = error_of([&] { Database{directory / "a.db", mode, test_options()}; });
+    CHECK(error.kind() == ErrorKind::registry);
+    CHECK(std::string{error.what()}.find("damaged") != std::string::npos);
+  }
+  CHECK(bytes_of(directory / "a.db") == before);
+}
+
+TEST_CASE("database: odd characters in a path are only characters") {
+  const TemporaryDirectory directory;
+  const auto path = directory / "a b%20?mode=memory#c'.db";
+  make_registry(path);
+  CHECK(std::filesystem::file_size(path) > 0);
+  Database db{path, OpenMode::read_only, test_options()};
+  CHECK(value_of(db, "SELECT count(*) FROM tenant") == "0");
+}
