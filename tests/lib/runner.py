@@ -23,13 +23,13 @@ import harness  # noqa: E402
 import processes  # noqa: E402
 
 
-def load_tests(words):
-    """Every @test of tests/cli and tests/proxy, in the order of the files."""
+def load_tests(words, root):
+    """Every @test of the folders cli and proxy, in the order of the files."""
     for folder in ("cli", "proxy"):
-        for name in sorted(os.listdir(os.path.join(TESTS, folder))):
+        for name in sorted(os.listdir(os.path.join(root, folder))):
             if not (name.startswith("test_") and name.endswith(".py")):
                 continue
-            spec = importlib.util.spec_from_file_location(f"{folder}_{name[:-3]}", os.path.join(TESTS, folder, name))
+            spec = importlib.util.spec_from_file_location(f"{folder}_{name[:-3]}", os.path.join(root, folder, name))
             module = importlib.util.module_from_spec(spec)
             harness.current_file = f"{folder}/{name[5:-3]}"
             spec.loader.exec_module(module)
@@ -138,12 +138,13 @@ def main():
     parser.add_argument("--jobs", type=int, default=4)
     parser.add_argument("--sanitized", action="store_true", help="leave out timing, wait longer, look for reports")
     parser.add_argument("--keep", action="store_true", help="keep the folders of tests that passed")
+    parser.add_argument("--tests", default=TESTS, help="where the folders cli and proxy are")
     parser.add_argument("words", nargs="*")
     options = parser.parse_args()
     options.binary = os.path.abspath(options.binary)
     processes.become_subreaper()
     scratch = tempfile.mkdtemp(prefix="arcus-test-")
-    tests = load_tests(options.words)
+    tests = load_tests(options.words, options.tests)
     if options.sanitized:
         tests = [t for t in tests if t.sanitized]
     counts = {"failed": 1, "ok": 0, "skipped": 0}

@@ -8,12 +8,13 @@ import coroutines
 import format  # noqa: A004  (a lint of that name)
 import layers
 import man
+import runner
 import sizes
 import tables
 import words
 from common import ROOT
 
-LINTS = {"coroutines": coroutines, "format": format, "layers": layers, "man": man, "sizes": sizes, "tables": tables,
+LINTS = {"coroutines": coroutines, "format": format, "layers": layers, "man": man, "runner": runner, "sizes": sizes, "tables": tables,
          "words": words}
 
 
