@@ -9,16 +9,18 @@
 
 namespace arcus {
 
+/// What a connection may do for a while; for lib/db only.
+struct StatementRules {
+  std::span<const std::string_view> names;
+  std::vector<std::string> views;
+  bool may_write_rows = false;
+};
+
 /// While it lives the connection prepares only statements that read. With `names` only those tables and views
 /// may be named (what a view itself reads is its own business); without, any. Password hashes read as NULL.
 /// Statements prepared before are not touched. One at a time for a Database.
 class ReadingOnly {
  public:
-  struct Rules {
-    std::span<const std::string_view> names;
-    std::vector<std::string> views;
-  };
-
   /// `names` must outlive the object.
   explicit ReadingOnly(Database& db, std::span<const std::string_view> names = {});
   ~ReadingOnly();
@@ -27,7 +29,21 @@ class ReadingOnly {
 
  private:
   Database& db_;
-  Rules rules_;
+  StatementRules rules_;
+};
+
+/// While it lives the connection prepares only statements that read or that change rows: no schema, no
+/// PRAGMA, nothing that begins or ends a transaction.
+class RowsOnly {
+ public:
+  explicit RowsOnly(Database& db);
+  ~RowsOnly();
+  RowsOnly(const RowsOnly&) = delete;
+  RowsOnly& operator=(const RowsOnly&) = delete;
+
+ private:
+  Database& db_;
+  StatementRules rules_;
 };
 
 }  // namespace arcus

@@ -139,9 +139,15 @@ BackupResult backup(Database& db, const fs::path& where, bool force) {
   return result;
 }
 
-static std::string keep_previous(const fs::path& path) {
+static void refuse_beside_daemon(LockFile& run, const fs::path& path) {
+  if (run.try_lock_run()) return;
+  throw Error{ErrorKind::conflict, "a daemon runs on '" + path.string() + "'"}.with_hint(
+      "arcusctl daemon stop");
+}
+
+static std::string copy_beside(const fs::path& path, std::string_view what) {
   fs::path kept = path;
-  kept += ".before-restore.bak";
+  kept += ".before-" + std::string{what} + ".bak";
   Database current{path, OpenMode::read_only, {.allow_unmarked = true, .newest_schema = INT32_MAX}};
   backup(current, kept, true);
   return kept.string();
@@ -159,6 +165,34 @@ static std::string put_aside(const fs::path& path) {
   return kept;
 }
 
+/// Where the file went or was copied to; `copied` tells which.
+static std::string keep(const fs::path& path, std::string_view what, bool& copied) {
+  try {
+    const std::string kept = copy_beside(path, what);
+    copied = true;
+    return kept;
+  } catch (const Error& error) {
+    if (error.kind() != ErrorKind::registry) throw;
+  }
+  copied = false;
+  return put_aside(path);
+}
+
+std::string retire(const fs::path& where, std::string_view what) {
+  const fs::path path = resolve_directory(where);
+  const FileState state = check_file(path);
+  if (state == FileState::missing) return {};
+  LockFile run{path};
+  refuse_beside_daemon(run, path);
+  bool copied = false;
+  std::string kept;
+  if (state == FileState::present) kept = keep(path, what, copied);
+  if (copied || state == FileState::empty)
+    for (const char* suffix : {"", "-wal", "-shm"}) ::unlink((path.string() + suffix).c_str());
+  sync_directory(path.parent_path());
+  return kept;
+}
+
 RestoreResult restore(const fs::path& where, const fs::path& source, int newest_schema) {
   const fs::path path = resolve_directory(where);
   RestoreResult result;
@@ -169,17 +203,11 @@ RestoreResult restore(const fs::path& where, const fs::path& source, int newest_
 
   create_file(path);
   LockFile run{path};
-  if (!run.try_lock_run())
-    throw Error{ErrorKind::conflict, "a daemon runs on '" + path.string() + "'"}.with_hint(
-        "arcusctl daemon stop");
+  refuse_beside_daemon(run, path);
   if (check_file(path) == FileState::present) {
-    try {
-      result.previous = keep_previous(path);
-    } catch (const Error& error) {
-      if (error.kind() != ErrorKind::registry) throw;
-      result.previous = put_aside(path);
-      create_file(path);
-    }
+    bool copied = false;
+    result.previous = keep(path, "restore", copied);
+    if (!copied) create_file(path);
   }
   Database to{path, OpenMode::create, {.allow_unmarked = true, .newest_schema = INT32_MAX}};
   const WriterLock lock{to.lock_file(), to.busy_timeout()};

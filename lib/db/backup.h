@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "lib/db/database.h"
@@ -30,6 +31,11 @@ struct RestoreResult {
 /// registry or of a newer schema than `newest_schema`.
 RestoreResult restore(const std::filesystem::path& path, const std::filesystem::path& source,
                       int newest_schema);
+
+/// Takes the file at `path` out of the way, whatever it is: a registry is copied to `<db>.before-<what>.bak`
+/// and removed, anything else renamed to `<db>.damaged`. Returns where it is kept, "" when there was nothing.
+/// Throws Error: conflict while a daemon runs.
+std::string retire(const std::filesystem::path& path, std::string_view what);
 
 /// How thorough check_integrity is.
 enum class CheckDepth { quick, full };

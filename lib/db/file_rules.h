@@ -17,8 +17,8 @@ std::filesystem::path resolve_directory(const std::filesystem::path& path);
 /// when it is no regular file.
 FileState check_file(const std::filesystem::path& path);
 
-/// True when a registry can only be read as a file that never changes: nothing may be made in its directory, and it has
-/// no log with an index.
+/// True when a registry can only be read as a file that never changes: nothing may be made in its directory,
+/// and it has no log with an index.
 bool is_frozen(const std::filesystem::path& path);
 
 /// Makes an empty registry file, 0600, or 0660 of the directory's group where the directory is

@@ -75,7 +75,7 @@ Error sqlite_error(const std::filesystem::path& path, int code, std::string_view
   const int primary = code & 0xff;
   if (primary == SQLITE_CONSTRAINT) return constraint_error(code, message);
   if (primary == SQLITE_AUTH)
-    return {ErrorKind::usage, "only reading is allowed here: " + std::string{message}};
+    return {ErrorKind::usage, "this statement is not allowed here: " + std::string{message}};
   const std::string quoted = "'" + path.string() + "'";
   if (primary == SQLITE_CANTOPEN &&
       (system_errno == EACCES || system_errno == EPERM || system_errno == EROFS))

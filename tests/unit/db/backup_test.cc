@@ -169,3 +169,25 @@ TEST_CASE("check: flipped bytes and orphans are found") {
   }
   CHECK(found);
 }
+
+TEST_CASE("retire: a registry is copied away, a foreign file renamed, a daemon's left alone") {
+  const TemporaryDirectory directory;
+  CHECK(retire(directory / "a.db", "init").empty());
+  make_registry(directory / "a.db");
+  Database{directory / "a.db", OpenMode::read_write, test_options()}.exec(
+      "INSERT INTO tenant (name) VALUES ('acme')");
+  {
+    LockFile daemon{directory / "a.db"};
+    REQUIRE(daemon.try_lock_run());
+    CHECK(error_of([&] { retire(directory / "a.db", "init"); }).kind() == ErrorKind::conflict);
+  }
+  const std::string kept = retire(directory / "a.db", "init");
+  CHECK(kept == (directory / "a.db.before-init.bak").string());
+  CHECK_FALSE(std::filesystem::exists(directory / "a.db"));
+  CHECK_FALSE(std::filesystem::exists(directory / "a.db-wal"));
+  Database copy{kept, OpenMode::read_only, test_options()};
+  CHECK(value_of(copy, "SELECT name FROM tenant") == "acme");
+  std::ofstream{directory / "b.db"} << "something else";
+  CHECK(retire(directory / "b.db", "init") == (directory / "b.db.damaged").string());
+  CHECK(std::filesystem::file_size(directory / "b.db.damaged") == 14);
+}

@@ -229,3 +229,23 @@ TEST_CASE("reading only: with names, only those may be named") {
     CHECK(error_of([&] { db.query(sql); }).kind() == ErrorKind::usage);
   }
 }
+
+TEST_CASE("rows only: rows change, the schema and the transaction do not") {
+  const TemporaryDirectory directory;
+  make_registry(directory / "a.db");
+  Database db{directory / "a.db", OpenMode::read_write, test_options()};
+  {
+    Transaction transaction{db};
+    const RowsOnly rows{db};
+    CHECK(db.exec("INSERT INTO tenant (name) VALUES ('a'), ('b')") == 2);
+    CHECK(db.exec("UPDATE tenant SET name = 'c' WHERE name = 'b'") == 1);
+    CHECK(db.exec("DELETE FROM tenant WHERE name = 'c'") == 1);
+    for (const std::string_view sql :
+         {"COMMIT", "ROLLBACK", "SAVEPOINT x", "PRAGMA user_version = 9", "DROP TABLE tenant",
+          "CREATE VIEW v AS SELECT 1", "ATTACH '/tmp/x' AS x", "VACUUM"}) {
+      CAPTURE(sql);
+      CHECK(error_of([&] { db.exec(sql); }).kind() == ErrorKind::usage);
+    }
+  }
+  CHECK(value_of(db, "SELECT count(*) FROM tenant") == "0");
+}
