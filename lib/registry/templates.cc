@@ -27,10 +27,13 @@ std::span<const BuiltinTemplate> builtin_templates() noexcept { return table; }
 
 std::vector<Template> list_templates(Database& db) {
   std::vector<Template> out;
-  auto st = db.query("SELECT name, builtin, description, spec FROM template ORDER BY name");
+  auto st = db.query(
+      "SELECT name, builtin, description, spec, json_extract(spec, '$.type'), "
+      "(SELECT count(*) FROM server WHERE server.template = t.name) FROM template t ORDER BY name");
   while (st.step()) {
-    auto [name, builtin, description, spec] = st.row<std::string, bool, std::string, std::string>();
-    out.push_back({std::move(name), builtin, std::move(description), std::move(spec)});
+    auto [name, builtin, description, spec, type, used] =
+        st.row<std::string, bool, std::string, std::string, std::string, std::int64_t>();
+    out.push_back({std::move(name), builtin, std::move(description), std::move(spec), std::move(type), used});
   }
   return out;
 }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <cstdint>
 #include <span>
 #include <string>
 #include <string_view>
@@ -15,6 +16,8 @@ struct Template {
   bool builtin = false;
   std::string description;
   std::string spec;
+  std::string type;
+  std::int64_t used = 0;  ///< servers made from it
 };
 
 /// The built-in ones; types that this binary does not have are left out by sync_catalog.
