@@ -1,0 +1,284 @@
+#include "lib/daemon/daemon.h"
+
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <asio/post.hpp>
+#include <csignal>
+#include <thread>
+
+#include "lib/base/error.h"
+#include "lib/base/time.h"
+#include "lib/daemon/daemon_loop.h"
+#include "lib/daemon/detach.h"
+#include "lib/daemon/process_usage.h"
+
+namespace arcus::daemon {
+
+using std::chrono::milliseconds;
+using std::chrono::seconds;
+
+static constexpr milliseconds registry_interval{200};
+static constexpr seconds heartbeat_interval{10};
+static constexpr seconds figures_interval{60};
+static constexpr milliseconds finish_pause{200};
+static constexpr int most_finish_attempts = 25;
+static constexpr unsigned most_threads = 8;
+
+static Logger logger() { return Logger{"daemon"}; }
+
+std::string Ready::to_string() const {
+  std::string out = "pid " + std::to_string(pid) + ", " + std::to_string(count.running) + " of " +
+                    std::to_string(count.total) + (count.total == 1 ? " server" : " servers") + " running";
+  if (count.error > 0) out += ", " + std::to_string(count.error) + (count.error == 1 ? " error" : " errors");
+  return out;
+}
+
+std::variant<LockFile, RunHolder> take_run_lock(const std::filesystem::path& db) {
+  LockFile lock{db};
+  const auto deadline = std::chrono::steady_clock::now() + seconds{1};
+  for (;;) {
+    if (lock.try_lock_run()) return lock;
+    auto holder = lock.run_holder();  // it writes its name right after it took the lock
+    if (holder && (holder->pid != 0 || std::chrono::steady_clock::now() > deadline)) return *holder;
+    std::this_thread::sleep_for(milliseconds{5});
+  }
+}
+
+/// Process-wide: enough descriptors, no core files, no new privileges, files for us and our group.
+static void prepare_process() {
+  ::umask(027);
+  std::signal(SIGPIPE, SIG_IGN);
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  const rlimit no_core{};
+  ::setrlimit(RLIMIT_CORE, &no_core);
+  ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+}
+
+static SupervisorOptions supervisor_options(const RunOptions& options) {
+  SupervisorOptions out;
+  const unsigned processors = std::clamp(std::thread::hardware_concurrency(), 1U, most_threads);
+  out.threads = options.threads > 0 ? options.threads : processors;
+  out.auto_start = options.auto_start;
+  out.log_filter = options.log_filter;
+  out.version = options.version;
+  out.instance = instance_name(options.paths.db);
+  out.drain_timeout = options.drain_timeout;
+  out.access_log_to_stdout = options.access_log_to_stdout;
+  return out;
+}
+
+int run(LockFile lock, const Catalog& catalog, RunOptions options) {
+  prepare_process();
+  if (!options.log_file.empty()) ::dup2(open_log(options.log_file).get(), STDERR_FILENO);
+  set_log({.fd = STDERR_FILENO, .format = options.log_format, .filter = options.log_filter});
+  std::filesystem::create_directories(options.paths.run_dir);
+  std::filesystem::permissions(options.paths.run_dir, std::filesystem::perms{0700});
+  DaemonLoop loop{std::move(lock), catalog, std::move(options)};
+  return loop.run();
+}
+
+DaemonLoop::DaemonLoop(LockFile lock, const Catalog& catalog, RunOptions options)
+    : lock_{std::move(lock)},
+      options_{std::move(options)},
+      store_{options_.paths.db, catalog},
+      supervisor_{io_, store_, catalog, options_.paths, supervisor_options(options_)},
+      recorder_{store_, options_.paths.run_dir},
+      health_{io_, store_, supervisor_, recorder_},
+      control_{io_, options_.paths.socket, options_.paths.db,
+               [this](std::string_view line, ControlSocket::Reply reply) { answer(line, std::move(reply)); }},
+      signals_{io_},
+      started_at_{now_text()},
+      boot_id_{boot_id()} {
+  lock_.write_holder({.pid = static_cast<int>(::getpid()),
+                      .boot_id = boot_id_,
+                      .started_at = started_at_,
+                      .version = options_.version});
+  for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) signals_.add(signal);
+}
+
+int DaemonLoop::run() {
+  recover();
+  control_.ensure();
+  wait_for_signal();
+  supervisor_.on_settled = [this] { announce_ready(); };
+  supervisor_.on_incarnations_changed = [this] { asio::post(io_, [this] { record(); }); };
+  supervisor_.reconcile();
+  const auto every = [](milliseconds interval) { return [interval] { return interval; }; };
+  repeat(registry_timer_, every(registry_interval), [this] { watch_registry(); });
+  repeat(heartbeat_timer_, every(heartbeat_interval), [this] { heartbeat(); });
+  repeat(figures_timer_, every(figures_interval), [this] { supervisor_.refresh_workers(); });
+  repeat(
+      record_timer_,
+      [this] { return options_.stats_interval.value_or(supervisor_.settings().stats_interval); },
+      [this] { record(); });
+  repeat(
+      health_timer_,
+      [this] { return options_.health_interval.value_or(supervisor_.settings().health_interval); },
+      [this] { poll_health(); });
+  if (const auto interval = notifier_.watchdog_interval())
+    repeat(watchdog_timer_, every(*interval), [this] { notifier_.watchdog(); });
+  io_.run();
+  return 0;
+}
+
+/// What the last daemon left behind: rows that say running, a row of itself. One transaction.
+void DaemonLoop::recover() {
+  const bool is_written = store_.write([this](Database& db) {
+    if (const auto last = registry::find_daemon(db))
+      registry::add_event(
+          db, "recovered", {}, "daemon",
+          "pid " + std::to_string(last->pid) + " ended without a word, last heartbeat " + last->heartbeat_at);
+    for (const auto& worker : registry::list_workers(db)) registry::remove_worker(db, worker.worker_group);
+    registry::reset_server_states(db);
+    registry::put_daemon(db, own_row());
+    registry::add_event(db, "started", {}, "daemon", "pid " + std::to_string(::getpid()));
+  });
+  if (!is_written) throw Error{ErrorKind::registry, store_.problem()};
+  recorder_.flush({});
+}
+
+registry::DaemonRow DaemonLoop::own_row() const {
+  const ProcessUsage usage = process_usage(::getpid());
+  return {.pid = ::getpid(),
+          .boot_id = boot_id_,
+          .version = options_.version,
+          .started_at = started_at_,
+          .heartbeat_at = now_text(),
+          .socket_path = options_.paths.socket,
+          .run_dir = options_.paths.run_dir,
+          .log_dir = options_.paths.log_dir,
+          .rss_bytes = usage.rss_bytes,
+          .cpu_ms = usage.cpu_ms,
+          .open_fds = own_open_fds()};
+}
+
+void DaemonLoop::announce_ready() {
+  is_ready_ = true;
+  const Ready ready{.pid = ::getpid(), .count = supervisor_.count(), .servers = supervisor_.lines()};
+  logger().info("ready", field("servers", ready.count.total) + field("running", ready.count.running) +
+                             field("errors", ready.count.error));
+  notifier_.ready(ready.to_string());
+  record();
+  if (options_.on_ready) options_.on_ready(ready);
+}
+
+void DaemonLoop::heartbeat() {
+  store_.write([this](Database& db) { registry::put_daemon(db, own_row()); });
+  store_.checkpoint_if_due();
+  control_.ensure();
+  supervisor_.refresh_resolver();
+}
+
+void DaemonLoop::record() {
+  recorder_.flush(supervisor_.incarnations());
+  store_.checkpoint_if_due();
+  if (options_.health_check.value_or(supervisor_.settings().health_check) && is_ready_ &&
+      !supervisor_.is_shutting_down())
+    health_.start_round(true);
+}
+
+void DaemonLoop::watch_registry() {
+  if (store_.changed()) supervisor_.reconcile();
+  supervisor_.tick();
+}
+
+void DaemonLoop::poll_health() {
+  if (options_.health_check.value_or(supervisor_.settings().health_check) && !supervisor_.is_shutting_down())
+    health_.start_round(false);
+}
+
+void DaemonLoop::repeat(asio::steady_timer& timer, std::function<Duration()> interval,
+                        std::function<void()> task) {
+  timer.expires_after(std::max(interval(), Duration{10}));
+  timer.async_wait([this, &timer, interval, task](const asio::error_code& error) {
+    if (error || is_finished_) return;
+    task();
+    repeat(timer, interval, task);
+  });
+}
+
+void DaemonLoop::wait_for_signal() {
+  signals_.async_wait([this](const asio::error_code& error, int signal) {
+    if (error) return;
+    on_signal(signal);
+    wait_for_signal();
+  });
+}
+
+void DaemonLoop::on_signal(int signal) {
+  switch (signal) {
+    case SIGHUP:
+      return reload();
+    case SIGUSR1:
+      return reopen_logs();
+    case SIGUSR2:
+      return dump();
+    default:
+      return stop(supervisor_.is_shutting_down());
+  }
+}
+
+void DaemonLoop::reload() {
+  logger().info("reload");
+  notifier_.reloading();
+  reopen_logs();
+  supervisor_.reload_all();
+  notifier_.ready("reloaded");
+}
+
+void DaemonLoop::reopen_logs() {
+  try {
+    if (!options_.log_file.empty()) ::dup2(open_log(options_.log_file).get(), STDERR_FILENO);
+  } catch (const Error& error) {
+    logger().error("cannot reopen the log", field("error", error.what()));
+  }
+  supervisor_.reopen_logs();
+}
+
+void DaemonLoop::dump() const {
+  for (const std::string& line : supervisor_.dump()) logger().info("state", field("of", line));
+  if (!store_.problem().empty()) logger().info("state", field("registry", store_.problem()));
+}
+
+void DaemonLoop::stop(bool now) {
+  const auto open = recorder_.active_connections();
+  logger().info("stop", field("now", now ? "yes" : "no") + field("connections", open));
+  notifier_.stopping();
+  if (options_.on_notice)
+    options_.on_notice(now         ? "stopping now"
+                       : open == 0 ? std::string{"stopping"}
+                                   : "draining, " + std::to_string(open) +
+                                         (open == 1 ? " connection remains" : " connections remain") +
+                                         " (again to stop now)");
+  supervisor_.shut_down(now, [this] { finish(); });
+}
+
+/// The workers are gone: their last counts, then our own row.
+void DaemonLoop::finish() {
+  recorder_.flush({});
+  const bool is_written = store_.write([](Database& db) {
+    registry::reset_server_states(db);
+    registry::remove_daemon(db);
+    registry::add_event(db, "stopped", {}, "daemon", "pid " + std::to_string(::getpid()));
+  });
+  if (!is_written && ++finish_attempts_ < most_finish_attempts) {
+    registry_timer_.expires_after(finish_pause);
+    registry_timer_.async_wait([this](const asio::error_code&) { finish(); });
+    return;
+  }
+  store_.checkpoint_if_due();
+  is_finished_ = true;
+  std::error_code ignored;
+  std::filesystem::remove(options_.paths.run_dir, ignored);  // only when it is empty
+  io_.stop();
+}
+
+}  // namespace arcus::daemon

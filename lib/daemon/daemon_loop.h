@@ -1,0 +1,72 @@
+#pragma once
+
+#include <asio/io_context.hpp>
+#include <asio/signal_set.hpp>
+#include <asio/steady_timer.hpp>
+#include <functional>
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "lib/daemon/control_socket.h"
+#include "lib/daemon/daemon.h"
+#include "lib/daemon/health_poller.h"
+#include "lib/daemon/notify.h"
+#include "lib/daemon/recorder.h"
+#include "lib/daemon/store.h"
+#include "lib/daemon/supervisor.h"
+
+namespace arcus::daemon {
+
+/// All parts of a running daemon and the clockwork that drives them; made by `run`.
+class DaemonLoop {
+ public:
+  DaemonLoop(LockFile lock, const Catalog& catalog, RunOptions options);
+
+  int run();
+
+ private:
+  using Duration = std::chrono::milliseconds;
+
+  void recover();
+  void announce_ready();
+  void heartbeat();
+  registry::DaemonRow own_row() const;
+  void record();
+  void watch_registry();
+  void poll_health();
+  void on_signal(int signal);
+  void reload();
+  void reopen_logs();
+  void dump() const;
+  void stop(bool now);
+  void finish();
+  void wait_for_signal();
+  /// Calls `task` again and again, `interval()` apart.
+  void repeat(asio::steady_timer& timer, std::function<Duration()> interval, std::function<void()> task);
+
+  // control_commands.cc
+  void answer(std::string_view line, ControlSocket::Reply reply);
+
+  friend struct ControlCommands;
+
+  LockFile lock_;
+  RunOptions options_;
+  asio::io_context io_{1};
+  Notifier notifier_ = Notifier::from_environment();
+  Store store_;
+  Supervisor supervisor_;
+  Recorder recorder_;
+  HealthPoller health_;
+  ControlSocket control_;
+  asio::signal_set signals_;
+  asio::steady_timer registry_timer_{io_}, record_timer_{io_}, heartbeat_timer_{io_}, health_timer_{io_},
+      watchdog_timer_{io_}, figures_timer_{io_};
+  std::string started_at_;
+  std::string boot_id_;
+  int finish_attempts_ = 0;
+  bool is_ready_ = false;
+  bool is_finished_ = false;
+};
+
+}  // namespace arcus::daemon

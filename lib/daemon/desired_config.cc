@@ -1,0 +1,97 @@
+#include "lib/daemon/desired_config.h"
+
+#include <algorithm>
+
+#include "lib/base/address.h"
+#include "lib/base/error.h"
+
+namespace arcus::daemon {
+
+static wire::RuleConfig rule_config(const registry::Rule& rule) {
+  return {.number = rule.number,
+          .allow = rule.action == "allow",
+          .client = rule.client.value_or(""),
+          .user = {},
+          .host = rule.host.value_or(""),
+          .destination = rule.destination.value_or(""),
+          .port_first = rule.port_first.value_or(0),
+          .port_last = rule.port_last.value_or(rule.port_first.value_or(0)),
+          .method = rule.method.value_or(""),
+          .time_window = rule.time_window.value_or("")};
+}
+
+static std::vector<wire::RuleConfig> rule_configs(const std::vector<registry::Rule>& rules) {
+  std::vector<wire::RuleConfig> out;
+  out.reserve(rules.size());
+  for (const auto& rule : rules) out.push_back(rule_config(rule));
+  return out;
+}
+
+static wire::BackendConfig backend_config(const registry::Backend& backend) {
+  const auto place = HostPort::parse(backend.address);
+  if (!place) throw Error{ErrorKind::failed, "backend '" + backend.address + "': not HOST:PORT"};
+  return {.id = backend.id,
+          .host = place->host,
+          .port = place->port,
+          .weight = backend.weight,
+          .backup = backend.backup,
+          .max_connections = backend.max_connections,
+          .admin_state = backend.admin_state,
+          .state = backend.state};
+}
+
+wire::TenantConfig tenant_config(const registry::DesiredTenant& desired) {
+  wire::TenantConfig out;
+  out.id = desired.tenant.id;
+  out.name = desired.tenant.name;
+  out.enabled = desired.tenant.enabled;
+  out.max_connections = desired.tenant.max_connections;
+  out.max_connections_per_client = desired.tenant.max_connections_per_client;
+  out.access_log_format = desired.tenant.access_log_format;
+  out.rules = rule_configs(desired.rules);
+  return out;
+}
+
+wire::ServerConfig server_config(const registry::DesiredServer& desired) {
+  const registry::Server& row = desired.server;
+  wire::ServerConfig out;
+  out.id = row.id;
+  out.tenant_id = row.tenant_id;
+  out.name = row.name;
+  out.type = row.type;
+  out.generation = row.generation;
+  out.listen_addr = row.listen_addr;
+  out.listen_port = static_cast<std::uint16_t>(row.listen_port);
+  out.max_connections = row.max_connections;
+  out.max_connections_per_client = row.max_connections_per_client;
+  out.connection_timeout_ms = row.connection_timeout_ms;
+  out.header_timeout_ms = row.header_timeout_ms;
+  out.keepalive_timeout_ms = row.keepalive_timeout_ms;
+  out.response_timeout_ms = row.response_timeout_ms;
+  out.body_timeout_ms = row.body_timeout_ms;
+  out.idle_timeout_ms = row.idle_timeout_ms;
+  out.drain_timeout_ms = row.drain_timeout_ms;
+  out.lb = row.lb;
+  out.access_log = row.access_log;
+  out.access_log_format = row.access_log_format.value_or("");
+  out.config = registry::config_map(row.config);
+  for (const auto& backend : desired.backends) out.backends.push_back(backend_config(backend));
+  out.rules = rule_configs(desired.rules);
+  return out;
+}
+
+std::vector<std::string> problems_of(const registry::DesiredServer& desired,
+                                     const registry::DesiredTenant& tenant, const Catalog& catalog) {
+  const auto names_clients = [](const registry::Rule& rule) { return rule.client.has_value(); };
+  const bool client_rules =
+      std::ranges::any_of(desired.rules, names_clients) || std::ranges::any_of(tenant.rules, names_clients);
+  try {
+    auto problems = registry::check_server(desired.server, desired.backends.size(), client_rules, catalog);
+    if (problems.empty()) server_config(desired);
+    return problems;
+  } catch (const Error& error) {
+    return {error.what()};
+  }
+}
+
+}  // namespace arcus::daemon

@@ -1,0 +1,103 @@
+#include <algorithm>
+#include <asio/post.hpp>
+
+#include "lib/base/error.h"
+#include "lib/daemon/process_usage.h"
+#include "lib/daemon/supervisor.h"
+
+/// The end of a turn of the event loop: what changed goes to the workers and into the file, once.
+namespace arcus::daemon {
+
+static Logger logger() { return Logger{"supervisor"}; }
+
+void Supervisor::schedule_turn() {
+  if (is_turn_scheduled_) return;
+  is_turn_scheduled_ = true;
+  asio::post(io_, [this, alive = std::weak_ptr{alive_}] {
+    if (!alive.expired()) turn();
+  });
+}
+
+void Supervisor::turn() {
+  is_turn_scheduled_ = false;
+  auto queue = std::move(config_queue_);
+  config_queue_.clear();
+  for (const auto& [worker, ids] : queue) {
+    if (!worker->is_up()) continue;  // its next run is told everything
+    try {
+      send_configs(*worker, ids);
+    } catch (const Error& error) {
+      logger().error("cannot configure a worker",
+                     field("group", worker->spec().group) + field("error", error.what()));
+      worker->kill();  // counter files cannot be made: its servers say so until they can
+    }
+  }
+  write_states();
+  forget_removed();
+  if (!is_shutting_down()) retire_unused();
+  if (on_shut_down_ && workers_.empty()) {
+    const auto done = std::exchange(on_shut_down_, [] {});
+    done();
+    return;
+  }
+  const auto now = count();
+  if (is_settled_ || !has_read_ || now.pending > 0) return;
+  is_settled_ = true;
+  if (on_settled) on_settled();
+}
+
+void Supervisor::write_states() {
+  const bool has_dirty_server =
+      std::ranges::any_of(servers_, [](const auto& entry) { return entry.second.dirty; });
+  if (!has_dirty_server && events_.empty() && dirty_workers_.empty() && removed_workers_.empty() &&
+      backend_news_.empty())
+    return;
+  const bool is_written = store_.write([this](Database& db) {
+    for (const auto& [id, server] : servers_)
+      if (server.dirty && !server.removed) registry::put_server_state(db, server.state);
+    for (const auto& event : events_)
+      registry::add_event(db, event.kind, event.tenant, event.object, event.detail);
+    for (const std::string& group : removed_workers_) registry::remove_worker(db, group);
+    for (const auto& worker : workers_)
+      if (!worker->is_retiring() && dirty_workers_.contains(worker->spec().group))
+        registry::put_worker(db, row_of(*worker));
+    for (const auto& [id, news] : backend_news_) registry::put_backend_state(db, id, news.state, news.error);
+  });
+  if (!is_written) return;
+  for (auto& [id, server] : servers_) server.dirty = false;
+  for (const auto& [id, news] : backend_news_) backend_states_[id] = news.state;
+  events_.clear();
+  dirty_workers_.clear();
+  removed_workers_.clear();
+  backend_news_.clear();
+}
+
+registry::WorkerRow Supervisor::row_of(const Worker& worker) const {
+  registry::WorkerRow row;
+  row.worker_group = worker.spec().group;
+  row.restarts = worker.restarts();
+  row.threads = worker.spec().threads;
+  if (!worker.last_exit().empty()) row.last_exit = worker.last_exit();
+  if (!worker.is_up()) return row;
+  row.pid = worker.pid();
+  row.started_at = worker.started_at();
+  const ProcessUsage usage = process_usage(worker.pid());
+  row.rss_bytes = usage.rss_bytes;
+  row.cpu_ms = usage.cpu_ms;
+  if (const auto status = status_.find(row.worker_group); status != status_.end())
+    row.open_fds = status->second.open_fds;
+  if (const auto ready = ready_.find(row.worker_group); ready != ready_.end()) {
+    row.sandbox = ready->second.seccomp ? "seccomp" : "";
+    if (ready->second.landlock_abi > 0)
+      row.sandbox +=
+          (row.sandbox.empty() ? "landlock" : "+landlock") + std::to_string(ready->second.landlock_abi);
+    if (row.sandbox.empty()) row.sandbox = "off";
+  }
+  return row;
+}
+
+void Supervisor::forget_removed() {
+  std::erase_if(servers_, [](const auto& entry) { return entry.second.removed && !entry.second.draining; });
+}
+
+}  // namespace arcus::daemon

@@ -1,0 +1,189 @@
+#include <algorithm>
+
+#include "lib/base/error.h"
+#include "lib/daemon/supervisor.h"
+
+namespace arcus::daemon {
+
+using std::chrono::milliseconds;
+
+static Logger logger() { return Logger{"supervisor"}; }
+
+WorkerSpec Supervisor::spec_of(const ManagedServer& server) const {
+  const auto& tenant = tenant_of(server)->tenant;
+  const auto threads = group_threads_.find(tenant.group());
+  const bool says = threads != group_threads_.end() && threads->second > 0;
+  return {.group = tenant.group(), .threads = says ? threads->second : options_.threads};
+}
+
+Worker& Supervisor::worker_for(const WorkerSpec& spec) {
+  for (const auto& worker : workers_) {
+    if (worker->is_retiring() || worker->spec().group != spec.group) continue;
+    if (worker->spec() == spec) return *worker;
+    worker->retire(drain_timeout());  // the same group with other resources: its servers move over one by one
+  }
+  const wire::Hello hello{
+      .version = options_.version, .instance = options_.instance, .log_filter = options_.log_filter};
+  workers_.push_back(std::make_unique<Worker>(io_, spec, hello, paths_.run_dir, *this));
+  workers_.back()->start();
+  return *workers_.back();
+}
+
+std::int64_t Supervisor::expect(Worker& worker, std::function<void(const std::string& error)> then) {
+  const std::int64_t seq = next_seq_++;
+  expected_.emplace(seq, Expected{.worker = &worker, .then = std::move(then)});
+  return seq;
+}
+
+void Supervisor::queue_config(ManagedServer& server) {
+  server.sent_version = server.config->version;
+  config_queue_[server.worker].insert(server.id());
+  schedule_turn();
+}
+
+void Supervisor::send_configs(Worker& worker, const std::set<std::string>& ids) {
+  wire::WorkerConfig frame;
+  std::set<std::string> tenants;
+  for (const std::string& id : ids) {
+    const auto found = servers_.find(id);
+    if (found == servers_.end() || found->second.worker != &worker || !found->second.config) continue;
+    ManagedServer& server = found->second;
+    const CounterPlace place = worker.counters().place_of(id);
+    server.config->server.counter_segment = place.segment;
+    server.config->server.counter_slot = place.slot;
+    server.sent_version = server.config->version;
+    server.versions_in_flight.push_back(server.config->version);
+    if (tenants.insert(server.config->tenant.id).second) frame.tenants.push_back(server.config->tenant);
+    frame.servers.push_back(server.config->server);
+  }
+  if (frame.servers.empty()) return;
+  worker.pass_counters();
+  for (const std::string& tenant : tenants)
+    if (logs_sent_[&worker].insert(tenant).second) send_log(worker, tenant);
+  worker.send(wire::FrameType::config, to_json(frame));
+}
+
+void Supervisor::send_log(Worker& worker, const std::string& tenant_id) {
+  const auto tenant = tenants_.find(tenant_id);
+  if (tenant == tenants_.end()) return;
+  const UniqueFd fd = logs_.open(tenant->second.tenant.name);
+  worker.send(wire::FrameType::access_log, to_json(wire::AccessLogFrame{.tenant_id = tenant_id}), fd.get());
+}
+
+void Supervisor::retire_unused() {
+  for (const auto& worker : workers_) {
+    if (worker->is_retiring()) continue;
+    const bool is_used = std::ranges::any_of(servers_, [&worker](const auto& entry) {
+      const ManagedServer& server = entry.second;
+      return server.worker == worker.get() && (server.is_wanted() || server.draining);
+    });
+    if (!is_used) worker->retire(drain_timeout());
+  }
+}
+
+void Supervisor::on_worker_start(Worker& worker) {
+  worker.send(wire::FrameType::resolver, to_json(resolver_));
+  logs_sent_[&worker].clear();
+  dirty_workers_.insert(worker.spec().group);
+  for (auto& [id, server] : servers_) {
+    if (server.worker != &worker) continue;
+    server.forget_worker_state();
+    drive(server);
+  }
+  schedule_turn();
+}
+
+void Supervisor::on_worker_ready(Worker& worker, const wire::Ready& ready) {
+  ready_[worker.spec().group] = ready;
+  dirty_workers_.insert(worker.spec().group);
+  logger().info("worker ready", field("group", worker.spec().group) + field("pid", ready.pid) +
+                                    field("threads", ready.threads) + field("seccomp", ready.seccomp) +
+                                    field("landlock_abi", ready.landlock_abi));
+  schedule_turn();
+}
+
+void Supervisor::on_worker_ack(Worker& worker, const wire::Ack& ack) {
+  if (ack.seq != 0) {
+    const auto found = expected_.find(ack.seq);
+    if (found == expected_.end() || found->second.worker != &worker) return;
+    const auto then = std::move(found->second.then);
+    expected_.erase(found);
+    return then(ack.error);
+  }
+  const auto found = servers_.find(ack.server_id);
+  if (found != servers_.end() && found->second.worker == &worker) on_config_ack(found->second, ack);
+}
+
+void Supervisor::on_worker_event(Worker& worker, const wire::Event& event) {
+  const auto found = servers_.find(event.server_id);
+  if (event.kind == "drained") {
+    if (found == servers_.end() || found->second.worker != &worker || !found->second.draining) return;
+    found->second.draining = false;
+    drive(found->second);
+    return schedule_turn();
+  }
+  const std::string reference = found == servers_.end() ? "" : found->second.desired.server.reference();
+  if (event.kind == "backend_up" || event.kind == "backend_down") {
+    const bool is_up = event.kind == "backend_up";
+    backend_news_[event.detail] = {.state = is_up ? "up" : "down", .error = is_up ? "" : "not reachable"};
+  }
+  logger().info("worker event",
+                field("kind", event.kind) + field("server", reference) + field("detail", event.detail));
+  const std::string tenant = found == servers_.end() ? "" : found->second.desired.server.tenant;
+  events_.push_back({.kind = event.kind, .tenant = tenant, .object = reference, .detail = event.detail});
+  schedule_turn();
+}
+
+void Supervisor::on_worker_status(Worker& worker, const wire::WorkerStatus& status) {
+  status_[worker.spec().group] = status;
+}
+
+void Supervisor::on_worker_death(Worker& worker, const std::string& why, std::optional<milliseconds> pause) {
+  const std::string group = worker.spec().group;
+  for (auto at = expected_.begin(); at != expected_.end();) {
+    if (at->second.worker != &worker) {
+      ++at;
+      continue;
+    }
+    const auto then = std::move(at->second.then);
+    at = expected_.erase(at);
+    then("the worker died");
+  }
+  config_queue_.erase(&worker);
+  logs_sent_.erase(&worker);
+  if (pause) {
+    logger().error("worker died", field("group", group) + field("how", why) +
+                                      field("restarts", worker.restarts()) +
+                                      field("again_in_ms", pause->count()));
+    events_.push_back({.kind = "worker_died", .tenant = {}, .object = "worker " + group, .detail = why});
+  }
+  for (auto& [id, server] : servers_) {
+    if (server.worker != &worker) continue;
+    server.forget_worker_state();
+    if (!pause) server.worker = nullptr;
+    if (server.is_wanted() && pause && server.listener) {
+      report(server, "error", "its worker is being replaced", "worker died: " + why);
+    } else if (!is_shutting_down()) {
+      drive(server);
+    } else {
+      report(server, "stopped", "daemon stopped");
+    }
+  }
+  dirty_workers_.insert(group);
+  if (on_incarnations_changed) on_incarnations_changed();
+  if (!pause) {
+    const bool has_successor = std::ranges::any_of(workers_, [&](const auto& other) {
+      return other.get() != &worker && other->spec().group == group && !other->is_retiring();
+    });
+    if (!has_successor) {
+      dirty_workers_.erase(group);
+      removed_workers_.insert(group);
+      ready_.erase(group);
+      status_.erase(group);
+    }
+    std::erase_if(workers_, [&worker](const auto& owned) { return owned.get() == &worker; });
+  }
+  schedule_turn();
+}
+
+}  // namespace arcus::daemon
