@@ -94,6 +94,7 @@ class Session : public Retired {
   friend class ServerOnThread;
   Session* previous_ = nullptr;
   Session* next_ = nullptr;
+  std::uint64_t epoch_ = 0;
 };
 
 }  // namespace arcus

@@ -67,6 +67,8 @@ class ConnectionSlot {
   void give_back() noexcept;
 
  private:
+  ConnectionSlot release() noexcept;
+
   std::shared_ptr<const ServerLimits> limits_;
   IpAddress client_;
   bool tenant_client_ = false;

@@ -15,6 +15,7 @@ class ServerOnThread;
 /// there, and lives as long as any of its connections.
 class Handler {
  public:
+  explicit Handler(ServerOnThread& server) noexcept : server_(server) {}
   virtual ~Handler() = default;
 
   /// A client was accepted and has its slot. Make a Session of it and hand that to ServerOnThread::adopt.
@@ -22,8 +23,14 @@ class Handler {
   /// A client over a limit (or before a backend could be tried): answer as the protocol can, then close. The
   /// connection was counted as refused and recorded already. The default resets it.
   virtual void refuse(ClientConnection connection, Reason reason);
+  /// The daemon's own health check: show that we work, then close. Not counted, not recorded, under no limit.
+  /// The default closes politely.
+  virtual void probe(Stream stream);
   /// The server's snapshot was replaced: ServerOnThread::config() is the new one already.
   virtual void on_config() {}
+
+ protected:
+  ServerOnThread& server_;
 };
 
 /// A protocol: what the registry knows of it, and how to make it work.

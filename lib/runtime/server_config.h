@@ -3,11 +3,14 @@
 #include <chrono>
 #include <cstdint>
 #include <memory>
+#include <shared_mutex>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "lib/base/address.h"
 #include "lib/base/server_type.h"
+#include "lib/runtime/access.h"
 #include "lib/runtime/limits.h"
 #include "lib/upstream/backends.h"
 #include "lib/wire/config.h"
@@ -23,15 +26,28 @@ class ProtocolConfig {
   virtual ~ProtocolConfig() = default;
 };
 
-/// What the whole worker knows: replaced as one when the daemon says so.
-struct WorkerFacts {
-  std::string version;
-  std::string instance;                     ///< our token for Via
-  std::vector<IpAddress> local_addresses;   ///< of this host's interfaces
-  std::vector<std::uint16_t> listen_ports;  ///< of this worker's servers
+/// What the whole worker knows. Shared by all threads.
+class WorkerFacts {
+ public:
+  WorkerFacts(std::string version, std::string instance)
+      : version_(std::move(version)), instance_(std::move(instance)) {}
 
+  const std::string& version() const noexcept { return version_; }
+  /// Our token for Via.
+  const std::string& instance() const noexcept { return instance_; }
   /// True for an address of this host with a port of ours: never to be dialled for a client.
-  bool is_own(const Endpoint& address) const noexcept;
+  bool is_own(const Endpoint& address) const;
+
+  void set_local_addresses(std::vector<IpAddress> addresses);
+  void add_port(std::uint16_t port);
+  void remove_port(std::uint16_t port);
+
+ private:
+  std::string version_;
+  std::string instance_;
+  mutable std::shared_mutex mutex_;
+  std::vector<IpAddress> local_addresses_;
+  std::vector<std::uint16_t> ports_;  ///< one entry per server
 };
 
 /// One server as its threads see it: immutable, shared, replaced whole by a reload.
@@ -47,6 +63,7 @@ struct ServerConfig {
   std::shared_ptr<const ProtocolConfig> protocol_config;  ///< what Protocol::make_config returned
   std::shared_ptr<const ServerLimits> limits;             ///< never null
   std::shared_ptr<AccessLog> access_log;                  ///< null = records off
+  AccessFormat access_format = AccessFormat::squid;
 
   std::chrono::milliseconds connection_timeout() const noexcept { return ms(wire.connection_timeout_ms); }
   std::chrono::milliseconds handshake_timeout() const noexcept { return ms(wire.handshake_timeout_ms); }

@@ -1,0 +1,79 @@
+#include "lib/runtime/connection.h"
+
+#include <utility>
+
+#include "lib/net/linger.h"
+#include "lib/net/socket.h"
+#include "lib/runtime/protocol.h"
+#include "lib/runtime/server_on_thread.h"
+#include "lib/runtime/thread.h"
+
+namespace arcus {
+
+ClientConnection::ClientConnection(ServerOnThread& server, Stream stream, const Endpoint& peer,
+                                   ConnectionSlot slot)
+    : stream_(std::move(stream)),
+      server_(&server),
+      config_(server.config()),
+      slot_(std::move(slot)),
+      peer_(peer),
+      accepted_at_(server.thread().now()),
+      id_(server.thread().next_connection_id()) {
+  server.connection_opened();
+}
+
+ClientConnection::ClientConnection(ClientConnection&& other) noexcept
+    : stream_(std::move(other.stream_)),
+      server_(std::exchange(other.server_, nullptr)),
+      config_(std::move(other.config_)),
+      slot_(std::move(other.slot_)),
+      peer_(other.peer_),
+      accepted_at_(other.accepted_at_),
+      id_(other.id_) {}
+
+ClientConnection::~ClientConnection() {
+  if (!server_) return;
+  stream_.close();
+  slot_.give_back();
+  server_->connection_closed();
+}
+
+DataThread& ClientConnection::thread() const noexcept { return server_->thread(); }
+
+void ClientConnection::renew_config() { config_ = server_->config(); }
+
+Endpoint ClientConnection::local() const noexcept { return socket::local_endpoint(stream_.fd()); }
+
+void ClientConnection::count_in(std::size_t bytes) noexcept { server_->counters().bytes_in.add(bytes); }
+
+void ClientConnection::count_out(std::size_t bytes) noexcept { server_->counters().bytes_out.add(bytes); }
+
+void ClientConnection::record(const AccessRecord& record) noexcept {
+  server_->record(*config_, peer_, id_, record);
+}
+
+namespace {
+
+/// Keeps a connection's slot and count until its last bytes are through.
+struct LastWords final : Retired {
+  explicit LastWords(ClientConnection&& its_connection) : connection(std::move(its_connection)) {}
+  ClientConnection connection;
+};
+
+}  // namespace
+
+void ClientConnection::close_politely(std::string rest) && {
+  Stream stream = std::move(stream_);
+  Lingering& lingering = thread().net().lingering;
+  lingering.add(std::move(stream), rest, std::make_unique<LastWords>(std::move(*this)));
+}
+
+Session::~Session() = default;
+
+void Session::end() { connection_.server().release(*this); }
+
+void Handler::refuse(ClientConnection connection, Reason) { connection.reset(); }
+
+void Handler::probe(Stream stream) { server_.thread().net().lingering.add(std::move(stream)); }
+
+}  // namespace arcus

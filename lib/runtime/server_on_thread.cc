@@ -1,0 +1,161 @@
+#include "lib/runtime/server_on_thread.h"
+
+#include <utility>
+#include <vector>
+
+#include "lib/runtime/access_log.h"
+#include "lib/runtime/thread.h"
+
+namespace arcus {
+
+ServerOnThread::ServerOnThread(DataThread& thread, std::shared_ptr<const ServerConfig> config,
+                               wire::CounterSlot& counters)
+    : thread_(thread), config_(std::move(config)), counters_(&counters) {
+  handler_ = config_->protocol->make_handler(*this);
+}
+
+ServerOnThread::~ServerOnThread() = default;
+
+void ServerOnThread::adopt(std::unique_ptr<Session> session) {
+  Session* one = session.release();  // the intrusive list owns it until release()
+  one->epoch_ = epoch_;
+  one->next_ = sessions_;
+  if (sessions_) sessions_->previous_ = one;
+  sessions_ = one;
+  ++session_count_;
+  one->start();
+}
+
+void ServerOnThread::release(Session& session) {
+  (session.previous_ ? session.previous_->next_ : sessions_) = session.next_;
+  if (session.next_) session.next_->previous_ = session.previous_;
+  session.previous_ = session.next_ = nullptr;
+  --session_count_;
+  const bool was_draining = session.epoch_ < epoch_;
+  thread_.poller().retire(std::unique_ptr<Retired>(&session));
+  if (was_draining && --draining_count_ == 0) session_drained();
+}
+
+void ServerOnThread::session_drained() {
+  if (const auto done = std::exchange(drained_, nullptr)) done();
+}
+
+/// Visits the sessions of now; the visit may end any of them, since objects live until the batch is over.
+template <typename Visit>
+void ServerOnThread::for_each_session(Visit visit) {
+  std::vector<Session*> all;
+  all.reserve(session_count_);
+  for (Session* one = sessions_; one; one = one->next_) all.push_back(one);
+  for (Session* one : all)
+    if (one == sessions_ || one->previous_) visit(*one);
+}
+
+void ServerOnThread::accepted(UniqueFd socket, const Endpoint& peer) {
+  if (thread_.shared().take_probe(config_->number, peer.port)) {
+    Stream probe(thread_.poller(), std::move(socket));
+    if (probe.valid()) handler_->probe(std::move(probe));
+    return;
+  }
+  counters_->total_connections.add();
+  Reason reason = Reason::ok;
+  ConnectionSlot slot = ConnectionSlot::take(config_->limits, peer.address, reason);
+  Stream stream(thread_.poller(), std::move(socket));
+  if (!stream.valid()) reason = Reason::local_resource;
+  ClientConnection connection(*this, std::move(stream), peer, std::move(slot));
+  if (reason != Reason::ok) return refuse(std::move(connection), reason);
+  const std::int64_t active = config_->limits->server->connections.value();
+  counters_->peak_connections.raise_to(static_cast<std::uint64_t>(active));
+  handler_->serve(std::move(connection));
+}
+
+void ServerOnThread::refuse(ClientConnection connection, Reason reason) {
+  connection.record({.kind = RecordKind::refusal, .reason = reason, .started = connection.accepted_at()});
+  if (connection.stream().valid()) handler_->refuse(std::move(connection), reason);
+}
+
+void ServerOnThread::set_config(std::shared_ptr<const ServerConfig> config, wire::CounterSlot& counters) {
+  config_ = std::move(config);
+  counters_ = &counters;
+  handler_->on_config();
+  for_each_session([](Session& session) { session.on_config(); });
+}
+
+void ServerOnThread::drain(std::function<void()> done) {
+  draining_ = true;
+  ++epoch_;
+  draining_count_ = session_count_;
+  drained_ = std::move(done);
+  thread_.keep_alive().drop(config_->number);
+  if (draining_count_ == 0) return session_drained();
+  for_each_session([](Session& session) { session.on_drain(); });
+}
+
+void ServerOnThread::kill_draining(Reason reason) {
+  for_each_session([this, reason](Session& session) {
+    if (session.epoch_ < epoch_) session.on_kill(reason);
+  });
+}
+
+/// True for what says something about the backend, not about us.
+static bool is_backend_failure(Reason outcome) noexcept {
+  return outcome == Reason::connect_refused || outcome == Reason::connect_timeout ||
+         outcome == Reason::unreachable || outcome == Reason::dns_failed ||
+         outcome == Reason::upstream_tls_failed || outcome == Reason::upstream_closed;
+}
+
+void ServerOnThread::note_connect(const Backend& backend, Reason outcome) {
+  BackendHealth& health = *backend.health;
+  if (outcome == Reason::ok && health.note_success())
+    thread_.shared().report("backend_up", config_->wire.id, backend.spec.id);
+  if (is_backend_failure(outcome) && health.note_failure(thread_.now()))
+    thread_.shared().report("backend_down", config_->wire.id, backend.spec.id);
+}
+
+void ServerOnThread::forget() {
+  forgotten_ = true;
+  if (connection_count_ == 0) thread_.remove_server(config_->number);
+}
+
+void ServerOnThread::connection_opened() noexcept {
+  ++connection_count_;
+  thread_.add_load(1);
+}
+
+void ServerOnThread::connection_closed() noexcept {
+  --connection_count_;
+  thread_.add_load(-1);
+  counters_->closed_connections.add();
+  if (forgotten_ && connection_count_ == 0) thread_.remove_server(config_->number);
+}
+
+void ServerOnThread::record(const ServerConfig& config, const Endpoint& peer, std::uint64_t connection,
+                            const AccessRecord& record) noexcept {
+  const ReasonInfo& why = info(record.reason);
+  counters_->reasons[static_cast<std::size_t>(record.reason)].add();
+  if (why.is_error) counters_->error_count.add();
+  if (record.kind == RecordKind::refusal)
+    counters_->refused_connections.add();
+  else
+    counters_->total_requests.add();
+  if (record.response_time) {
+    const auto us = static_cast<std::uint64_t>(record.response_time->count());
+    counters_->response_time_sum_us.add(us);
+    counters_->response_time_count.add();
+    counters_->response_time[wire::bucket_of(us)].add();
+  }
+  if (!config.access_log || !config.access_log->is_on()) return;
+  const AccessContext context{
+      .tenant = config.tenant->name,
+      .server = config.wire.name,
+      .server_type = config.wire.type,
+      .client = peer,
+      .connection = connection,
+      .ended = wall_now(),
+      .duration = std::chrono::duration_cast<std::chrono::microseconds>(thread_.now() - record.started)};
+  std::string& line = thread_.line_buffer();
+  line.clear();
+  format_access(config.access_format, context, record, line);
+  if (!config.access_log->add(thread_.index(), line)) counters_->dropped_records.add();
+}
+
+}  // namespace arcus

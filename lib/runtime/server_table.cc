@@ -1,0 +1,136 @@
+#include "lib/runtime/server_table.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "lib/base/error.h"
+#include "lib/runtime/protocol.h"
+
+namespace arcus {
+
+ServerTable::ServerTable(std::span<const Protocol* const> protocols, std::size_t threads,
+                         std::shared_ptr<WorkerFacts> facts, std::function<void()> log_wake)
+    : protocols_(protocols), threads_(threads), facts_(std::move(facts)), log_wake_(std::move(log_wake)) {}
+
+void ServerTable::add_segment(std::int64_t segment, UniqueFd file) {
+  if (segments_.contains(segment)) throw Error{ErrorKind::failed, "counter file given twice"};
+  wire::CounterMap map(file.get());
+  if (map.threads() < threads_) throw Error{ErrorKind::failed, "counter file has too few threads"};
+  segments_.emplace(segment, Segment{std::move(file), std::move(map)});
+}
+
+void ServerTable::check_slot(const wire::ServerConfig& server) const {
+  const auto it = segments_.find(server.counter_segment);
+  if (it == segments_.end() || server.counter_slot < 0 ||
+      static_cast<std::size_t>(server.counter_slot) >= it->second.map.servers())
+    throw Error{ErrorKind::failed, "no counter slot " + std::to_string(server.counter_slot)};
+}
+
+wire::CounterSlot& ServerTable::slot(const ServerConfig& config, std::size_t thread) const {
+  return segments_.at(config.wire.counter_segment)
+      .map.slot(thread, static_cast<std::size_t>(config.wire.counter_slot));
+}
+
+ServerTable::Tenant& ServerTable::tenant(const std::string& id) {
+  Tenant& one = tenants_[id];
+  if (!one.log) one.log = std::make_shared<AccessLog>(threads_, log_wake_);
+  return one;
+}
+
+void ServerTable::put_tenant(const wire::TenantConfig& config) {
+  Tenant& one = tenant(config.id);
+  one.config = std::make_shared<const wire::TenantConfig>(config);
+  one.limits->connections.set_limit(config.max_connections);
+  one.limits->clients.set_limit(config.max_connections_per_client);
+}
+
+void ServerTable::set_access_log(const std::string& tenant_id, UniqueFd file) {
+  tenant(tenant_id).log->set_file(std::move(file));
+}
+
+static AdminState admin_state_of(std::string_view name) {
+  if (name == "enabled") return AdminState::enabled;
+  if (name == "drain") return AdminState::drain;
+  if (name == "disabled") return AdminState::disabled;
+  throw Error{ErrorKind::failed, "unknown backend state \"" + std::string(name) + "\""};
+}
+
+static BackendRole role_of(std::string_view name) {
+  if (name == "origin") return BackendRole::origin;
+  if (name == "parent_http") return BackendRole::parent_http;
+  if (name == "parent_https") return BackendRole::parent_https;
+  if (name == "parent_socks5") return BackendRole::parent_socks5;
+  throw Error{ErrorKind::failed, "unknown backend role \"" + std::string(name) + "\""};
+}
+
+static std::vector<BackendSpec> specs_of(const std::vector<wire::BackendConfig>& backends) {
+  std::vector<BackendSpec> specs;
+  for (const wire::BackendConfig& backend : backends) {
+    specs.push_back({.id = backend.id,
+                     .host = backend.host,
+                     .port = backend.port,
+                     .weight = backend.weight,
+                     .backup = backend.backup,
+                     .max_connections = backend.max_connections,
+                     .admin_state = admin_state_of(backend.admin_state),
+                     .role = role_of(backend.role),
+                     .tls = backend.tls,
+                     .known_down = backend.state == "down"});
+  }
+  return specs;
+}
+
+ServerEntry& ServerTable::put_server(const wire::ServerConfig& server) {
+  const auto tenant_row = tenants_.find(server.tenant_id);
+  if (tenant_row == tenants_.end() || !tenant_row->second.config)
+    throw Error{ErrorKind::failed, "no tenant \"" + server.tenant_id + "\""};
+  const Tenant& owner = tenant_row->second;
+  const auto protocol =
+      std::ranges::find(protocols_, server.type, [](const Protocol* p) { return p->type.name; });
+  if (protocol == protocols_.end()) throw Error{ErrorKind::failed, "no server type \"" + server.type + "\""};
+  check_slot(server);
+  const ServerEntry* old = find(server.id);
+
+  auto config = std::make_shared<ServerConfig>();
+  config->wire = server;
+  config->tenant = owner.config;
+  config->facts = facts_;
+  config->protocol = *protocol;
+  config->options = Options((*protocol)->type.options, server.config);
+  config->number = old ? old->config->number : ++next_number_;
+  config->backends = std::make_shared<const BackendSet>(specs_of(server.backends), server.lb,
+                                                        old ? old->config->backends.get() : nullptr);
+  config->limits = old ? old->config->limits
+                       : std::make_shared<const ServerLimits>(
+                             ServerLimits{worker_, owner.limits, std::make_shared<LimitGroup>()});
+  if (server.access_log) config->access_log = owner.log;
+  const std::string& format =
+      server.access_log_format.empty() ? owner.config->access_log_format : server.access_log_format;
+  config->access_format = access_format(format);
+  if ((*protocol)->make_config) config->protocol_config = (*protocol)->make_config(*config);
+
+  // Nothing can fail any more: from here on the new limits hold.
+  config->limits->server->connections.set_limit(server.max_connections);
+  config->limits->server->clients.set_limit(server.max_connections_per_client);
+  ServerEntry& entry = servers_[server.id];
+  entry.config = std::move(config);
+  return entry;
+}
+
+ServerEntry* ServerTable::find(std::string_view server_id) noexcept {
+  const auto it = servers_.find(server_id);
+  return it == servers_.end() ? nullptr : &it->second;
+}
+
+void ServerTable::erase(std::string_view server_id) {
+  if (const auto it = servers_.find(server_id); it != servers_.end()) servers_.erase(it);
+}
+
+std::size_t ServerTable::flush_logs() {
+  std::size_t lost = 0;
+  for (auto& [id, one] : tenants_)
+    if (one.log) lost += one.log->flush();
+  return lost;
+}
+
+}  // namespace arcus

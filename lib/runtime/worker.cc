@@ -1,0 +1,67 @@
+#include "lib/runtime/worker.h"
+
+#include <poll.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <csignal>
+#include <optional>
+
+#include "lib/base/error.h"
+#include "lib/base/log.h"
+#include "lib/runtime/sandbox.h"
+#include "lib/runtime/worker_loop.h"
+
+namespace arcus {
+
+/// The daemon's first frame; nothing when it went away instead.
+static std::optional<wire::Hello> wait_for_hello(wire::FrameChannel& channel) {
+  while (true) {
+    if (auto frame = channel.receive()) {
+      if (frame->type != wire::FrameType::hello)
+        throw Error{ErrorKind::failed, "the first frame is no hello"};
+      return wire::from_json<wire::Hello>(frame->body);
+    }
+    if (channel.closed()) return std::nullopt;
+    pollfd ready{channel.fd(), POLLIN, 0};
+    if (::poll(&ready, 1, -1) < 0 && errno != EINTR) throw system_error("poll", errno);
+  }
+}
+
+/// As many descriptors as the system allows, before the sandbox freezes the limit.
+static void raise_descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+  limit.rlim_cur = limit.rlim_max;
+  static_cast<void>(::setrlimit(RLIMIT_NOFILE, &limit));
+}
+
+static int serve(int channel_fd, std::span<const Protocol* const> protocols) {
+  wire::FrameChannel channel{UniqueFd{channel_fd}};
+  const auto hello = wait_for_hello(channel);
+  if (!hello) return 0;
+  if (check_log_filter(hello->log_filter).empty()) set_log({.filter = hello->log_filter});
+  raise_descriptor_limit();
+  const SandboxState state = enter_sandbox({.uid = hello->uid, .gid = hello->gid, .mode = hello->sandbox});
+  WorkerLoop loop(std::move(channel), *hello, protocols);
+  return loop.run({.pid = ::getpid(),
+                   .threads = hello->threads,
+                   .no_new_privs = state.no_new_privs,
+                   .seccomp = state.seccomp,
+                   .landlock_abi = state.landlock_abi,
+                   .uid = static_cast<std::int64_t>(::getuid())});
+}
+
+int run_worker(int channel_fd, std::span<const Protocol* const> protocols) {
+  static_cast<void>(::setsid());
+  for (const int ignored : {SIGPIPE, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) ::signal(ignored, SIG_IGN);
+  try {
+    return serve(channel_fd, protocols);
+  } catch (const std::exception& error) {
+    Logger("worker").error("failed", field("error", error.what()));
+    return 1;
+  }
+}
+
+}  // namespace arcus

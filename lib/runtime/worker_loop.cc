@@ -1,0 +1,271 @@
+#include "lib/runtime/worker_loop.h"
+
+#include <fcntl.h>
+#include <pthread.h>
+#include <sys/resource.h>
+
+#include <asio/post.hpp>
+#include <atomic>
+#include <csignal>
+#include <latch>
+#include <utility>
+
+#include "lib/runtime/thread.h"
+
+namespace arcus {
+
+using namespace std::chrono_literals;
+
+/// How long lines may wait for more of them.
+static constexpr auto log_batch = 50ms;
+/// How long connections may go on when the daemon is gone or says TERM.
+static constexpr auto orphan_patience = 30s;
+
+/// How many descriptors we may have.
+static std::size_t descriptor_limit() {
+  rlimit limit{};
+  if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return 1024;
+  return limit.rlim_cur;
+}
+
+WorkerLoop::WorkerLoop(wire::FrameChannel channel, const wire::Hello& hello,
+                       std::span<const Protocol* const> protocols)
+    : facts_(std::make_shared<WorkerFacts>(hello.version, hello.instance)),
+      shared_([this](std::function<void()> task) { asio::post(io_, std::move(task)); },
+              descriptor_limit() / 4 / static_cast<std::size_t>(std::max<std::int64_t>(1, hello.threads))),
+      table_(protocols, static_cast<std::size_t>(std::max<std::int64_t>(1, hello.threads)), facts_,
+             [this] { asio::post(io_, [this] { flush_logs_soon(); }); }),
+      channel_(std::move(channel)),
+      threads_(static_cast<std::size_t>(std::max<std::int64_t>(1, hello.threads))) {
+  // Two descriptors a connection, some for ourselves.
+  const auto fitting = static_cast<std::int64_t>(descriptor_limit() / 2) - 64;
+  table_.worker_gauge().set_limit(hello.max_connections > 0 ? hello.max_connections
+                                                            : std::max<std::int64_t>(16, fitting));
+  shared_.set_reporter([this](const wire::Event& event) { send(wire::FrameType::event, to_json(event)); });
+  channel_events_.assign(channel_.fd());
+}
+
+WorkerLoop::~WorkerLoop() { static_cast<void>(channel_events_.release()); }
+
+int WorkerLoop::run(const wire::Ready& ready) {
+  watch_signals();
+  for (std::size_t i = 0; i < threads_; ++i)
+    shared_.make_threads().push_back(std::make_unique<DataThread>(shared_, static_cast<unsigned>(i)));
+  for (const auto& thread : shared_.threads()) {
+    running_.emplace_back([data = thread.get()] {
+      ::pthread_setname_np(::pthread_self(), ("data-" + std::to_string(data->index())).c_str());
+      data->run();
+    });
+  }
+  send(wire::FrameType::ready, to_json(ready));
+  wait_for_frames();
+  io_.run();
+  for (const auto& thread : shared_.threads()) thread->post([](DataThread& there) { there.stop(); });
+  running_.clear();  // joins
+  shared_.make_threads().clear();
+  table_.flush_logs();
+  return 0;
+}
+
+void WorkerLoop::watch_signals() {
+  signals_.add(SIGTERM);
+  signals_.async_wait([this](const asio::error_code& error, int) {
+    if (!error) on_terminate();
+  });
+}
+
+void WorkerLoop::on_terminate() {
+  if (ending_) return io_.stop();  // the second time: now
+  watch_signals();
+  log_.info("terminating");
+  for (auto& [id, entry] : table_.all())
+    if (entry.listening) entry.listening->shut_down();
+  drain_all(orphan_patience);
+}
+
+void WorkerLoop::flush_logs_soon() {
+  log_timer_.expires_after(log_batch);
+  log_timer_.async_wait([this](const asio::error_code& error) {
+    if (error) return;
+    if (const std::size_t lost = table_.flush_logs(); lost > 0)
+      log_.warn("access_log_lost", field("bytes", static_cast<long long>(lost)));
+  });
+}
+
+void WorkerLoop::on_all_threads(const std::function<void(DataThread&)>& task, std::function<void()> done) {
+  auto left = std::make_shared<std::atomic<std::size_t>>(threads_);
+  for (const auto& thread : shared_.threads()) {
+    thread->post([this, task, done, left](DataThread& there) {
+      task(there);
+      if (left->fetch_sub(1) == 1) shared_.run_on_main(done);
+    });
+  }
+}
+
+void WorkerLoop::put_server(const wire::ServerConfig& server) {
+  const ServerEntry& entry = table_.put_server(server);
+  on_all_threads([this, config = entry.config](
+                     DataThread& thread) { thread.put_server(config, table_.slot(*config, thread.index())); },
+                 [this, id = server.id, generation = server.generation] {
+                   send(wire::FrameType::ack, to_json(wire::Ack{.server_id = id, .generation = generation}));
+                 });
+}
+
+void WorkerLoop::on_config(const wire::WorkerConfig& config) {
+  for (const wire::TenantConfig& tenant : config.tenants) table_.put_tenant(tenant);
+  for (const wire::ServerConfig& server : config.servers) {
+    try {
+      put_server(server);
+    } catch (const Error& error) {
+      const wire::Ack refusal{.server_id = server.id, .generation = server.generation, .error = error.what()};
+      send(wire::FrameType::ack, to_json(refusal));
+    }
+  }
+}
+
+void WorkerLoop::ack_listen(const wire::ListenFrame& frame, const std::string& error) {
+  send(wire::FrameType::ack,
+       to_json(wire::Ack{.seq = frame.seq, .server_id = frame.server_id, .error = error}));
+}
+
+void WorkerLoop::on_listen(const wire::ListenFrame& frame, UniqueFd socket) {
+  ServerEntry* entry = table_.find(frame.server_id);
+  if (!entry) return ack_listen(frame, "no such server");
+  if (entry->listening) facts_->remove_port(entry->port);
+  entry->listening = std::make_shared<ListeningSocket>(std::move(socket));
+  entry->port = entry->config->wire.listen_port;
+  facts_->add_port(entry->port);
+  auto failed = std::make_shared<std::atomic<bool>>(false);
+  on_all_threads(
+      [number = entry->config->number, listening = entry->listening, failed](DataThread& thread) {
+        ServerOnThread* server = thread.find_server(number);
+        if (server) server->resume();
+        if (!server || !thread.listen(number, listening)) failed->store(true);
+      },
+      [this, frame, failed] {
+        ack_listen(frame, failed->load() ? "the listening socket cannot be watched" : "");
+      });
+}
+
+void WorkerLoop::on_unlisten(const wire::ListenFrame& frame) {
+  ServerEntry* entry = table_.find(frame.server_id);
+  if (!entry) return ack_listen(frame, "no such server");
+  if (entry->listening) facts_->remove_port(entry->port);
+  entry->listening.reset();
+  const std::uint64_t number = entry->config->number;
+  on_all_threads([number](DataThread& thread) { thread.unlisten(number); },
+                 [this, frame] { ack_listen(frame, ""); });
+  drain_server(*entry, Milliseconds(frame.drain_timeout_ms), [this, id = frame.server_id] {
+    send(wire::FrameType::event, to_json(wire::Event{.kind = "drained", .server_id = id}));
+  });
+  if (!frame.forget) return;
+  table_.erase(frame.server_id);
+  on_all_threads(
+      [number](DataThread& thread) {
+        if (ServerOnThread* server = thread.find_server(number)) server->forget();
+      },
+      [] {});
+}
+
+void WorkerLoop::drain_server(ServerEntry& entry, Milliseconds patience, std::function<void()> done) {
+  const std::uint64_t number = entry.config->number;
+  auto timer = std::make_shared<asio::steady_timer>(io_);
+  auto left = std::make_shared<std::size_t>(threads_);
+  // Each thread says once that its share has ended; the last cancels the timer.
+  const auto share_done = [timer, left, done = std::move(done)] {
+    if (--*left > 0) return;
+    timer->cancel();
+    done();
+  };
+  for (const auto& thread : shared_.threads()) {
+    thread->post([this, number, share_done](DataThread& there) {
+      ServerOnThread* server = there.find_server(number);
+      if (!server) return shared_.run_on_main(share_done);
+      server->drain([this, share_done] { shared_.run_on_main(share_done); });
+    });
+  }
+  const auto kill = [this, number] {
+    on_all_threads(
+        [number](DataThread& thread) {
+          if (ServerOnThread* server = thread.find_server(number)) server->kill_draining(Reason::draining);
+        },
+        [] {});
+  };
+  if (patience.count() <= 0) return kill();
+  timer->expires_after(patience);
+  timer->async_wait([timer, kill](const asio::error_code& error) {
+    if (!error) kill();
+  });
+}
+
+void WorkerLoop::drain_all(Milliseconds patience) {
+  ending_ = true;
+  auto left = std::make_shared<std::size_t>(table_.all().size() + 1);
+  const auto one_done = [this, left] {
+    if (--*left == 0) io_.stop();
+  };
+  for (auto& [id, entry] : table_.all()) {
+    const std::uint64_t number = entry.config->number;
+    on_all_threads([number](DataThread& thread) { thread.unlisten(number); }, [] {});
+    drain_server(entry, patience, one_done);
+  }
+  one_done();
+  // Lost sessions must not keep the process: end a little after the last of them should have.
+  exit_timer_.expires_after(patience + 2s);
+  exit_timer_.async_wait([this](const asio::error_code& error) {
+    if (!error) io_.stop();
+  });
+}
+
+void WorkerLoop::on_resolver(const wire::ResolverConfig& config) {
+  std::vector<IpAddress> local;
+  for (const std::string& text : config.local_addresses)
+    if (const auto address = IpAddress::parse(text)) local.push_back(*address);
+  facts_->set_local_addresses(std::move(local));
+  on_all_threads(
+      [this, texts = ResolverTexts{config.resolv_conf, config.hosts}](DataThread& thread) {
+        try {
+          thread.resolver().configure(texts);
+        } catch (const Error& error) {
+          shared_.report("error", "", error.what());
+        }
+      },
+      [] {});
+}
+
+void WorkerLoop::on_probe(const wire::ProbeFrame& frame) {
+  const ServerEntry* entry = table_.find(frame.server_id);
+  if (entry) shared_.expect_probe(entry->config->number, frame.source_port);
+  send(wire::FrameType::ack,
+       to_json(wire::Ack{
+           .seq = frame.seq, .server_id = frame.server_id, .error = entry ? "" : "no such server"}));
+}
+
+void WorkerLoop::on_status() {
+  wire::WorkerStatus status;
+  for (const auto& thread : shared_.threads()) status.active_connections += thread->load();
+  // There is no /proc in here: ask for each, until a long run of closed ones.
+  for (int fd = 0, missing = 0; missing < 1024; ++fd) {
+    missing = ::fcntl(fd, F_GETFD) < 0 ? missing + 1 : 0;
+    if (missing == 0) ++status.open_fds;
+  }
+  send(wire::FrameType::status, to_json(status));
+}
+
+void WorkerLoop::on_log_level(const std::string& filter) {
+  if (!check_log_filter(filter).empty()) return;
+  // The settings are not for use beside threads that log: hold them for the moment.
+  std::latch held(static_cast<std::ptrdiff_t>(threads_));
+  auto release = std::make_shared<std::latch>(1);
+  for (const auto& thread : shared_.threads()) {
+    thread->post([&held, release](DataThread&) {
+      held.count_down();
+      release->wait();
+    });
+  }
+  held.wait();
+  set_log({.filter = filter});
+  release->count_down();
+}
+
+}  // namespace arcus
