@@ -1,0 +1,131 @@
+#include "proxies/tcp/session.h"
+
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "lib/policy/policy.h"
+#include "lib/runtime/thread.h"
+
+namespace arcus {
+
+using std::chrono::microseconds;
+
+TcpSession::TcpSession(ClientConnection connection)
+    : Session(std::move(connection)), relay_(connection_.thread().net(), *this) {}
+
+void TcpSession::start() {
+  if (const Reason denied = judge(nullptr); denied != Reason::ok) return finish(denied);
+  DataThread& thread = connection_.thread();
+  dialling_ = std::make_unique<Dialling>(thread.net(), *this);
+  thread.deadlines().of(connection_.config().connection_timeout()).arm(dialling_->total);
+  try_next();
+}
+
+/// Rules about clients and times; one about destinations is asked again with the address.
+Reason TcpSession::judge(const IpAddress* address) const {
+  const ServerConfig& config = *connection_.server().config();
+  if (config.policy->empty()) return Reason::ok;
+  const auto minutes =
+      std::chrono::duration_cast<std::chrono::minutes>(wall_now().time_since_epoch()).count();
+  const policy::Request request{.client = connection_.peer().address,
+                                .host = "",
+                                .port = 0,
+                                .minute_of_day = static_cast<int>(minutes % (24 * 60))};
+  const policy::Decision decision = config.policy->decide(request, address);
+  return decision.verdict == policy::Verdict::deny ? decision.reason : Reason::ok;
+}
+
+void TcpSession::try_next() {
+  const ServerConfig& config = connection_.config();
+  ServerOnThread& server = connection_.server();
+  Dialling& state = *dialling_;
+  Reason reason = last_failure_;
+  state.backend =
+      state.tried.size() >= max_attempts
+          ? nullptr
+          : server.chooser().pick(*config.backends, state.tried, client_key(connection_.peer().address),
+                                  connection_.thread().now(), reason);
+  if (!state.backend) return finish(state.tried.empty() ? reason : last_failure_);
+  state.tried.push_back(server.chooser().last_index());
+  const BackendSpec& spec = state.backend->spec;
+  backend_slot_ = BackendSlot(state.backend->health);
+  const std::size_t chances = std::min(max_attempts, config.backends->all().size());
+  const bool last = state.tried.size() >= chances;
+  DialRequest request{.host = spec.host,
+                      .port = spec.port,
+                      .timeout = last ? config.connection_timeout() : config.connection_timeout() / 3,
+                      .source = IpAddress::parse(config.tenant->egress_addr)};
+  state.dialer.start(std::move(request));
+}
+
+Reason TcpSession::on_address(const Endpoint& address) { return judge(&address.address); }
+
+void TcpSession::on_dialed(Stream stream, const Endpoint& address, bool) {
+  connection_.server().note_connect(*dialling_->backend, Reason::ok);
+  const auto waited = connection_.thread().now() - connection_.accepted_at();
+  connect_us_ = static_cast<std::uint32_t>(std::chrono::duration_cast<microseconds>(waited).count());
+  upstream_ = address;
+  dialling_.reset();
+  relay_.start(std::move(connection_.stream()), std::move(stream), {}, {},
+               connection_.config().idle_timeout());
+}
+
+void TcpSession::on_dial_failed(Reason reason) {
+  connection_.server().note_connect(*dialling_->backend, reason);
+  last_failure_ = reason;
+  backend_slot_.give_back();
+  try_next();
+}
+
+void TcpSession::on_deadline(Deadline&) {
+  connection_.server().note_connect(*dialling_->backend, Reason::connect_timeout);
+  finish(Reason::connect_timeout);
+}
+
+void TcpSession::on_relayed(std::size_t from_client, std::size_t from_backend) noexcept {
+  bytes_in_ += from_client;
+  bytes_out_ += from_backend;
+  connection_.count_in(from_client);
+  connection_.count_out(from_backend);
+}
+
+void TcpSession::on_relay_done(Reason reason) { finish(reason); }
+
+/// Rules that tightened end what they would not have let begin.
+void TcpSession::on_config() {
+  Reason denied = judge(nullptr);
+  if (denied == Reason::ok && upstream_) denied = judge(&upstream_->address);
+  if (denied != Reason::ok) on_kill(denied);
+}
+
+void TcpSession::on_kill(Reason reason) {
+  relay_.stop();
+  finish(reason);
+}
+
+void TcpSession::finish(Reason reason) {
+  const std::string target = upstream_ ? upstream_->to_string() : std::string();
+  AccessRecord record{.kind = upstream_ ? RecordKind::connection : RecordKind::refusal,
+                      .reason = reason,
+                      .started = connection_.accepted_at(),
+                      .status = upstream_ ? 200 : 503,
+                      .tag = upstream_ ? "TCP_TUNNEL" : "TCP_DENIED",
+                      .method = "CONNECT",
+                      .target = target,
+                      .upstream = upstream_,
+                      .bytes_in = bytes_in_,
+                      .bytes_out = bytes_out_};
+  if (upstream_) {
+    record.response_time = microseconds(connect_us_);
+    record.connect_time = microseconds(connect_us_);
+  }
+  connection_.record(record);
+  dialling_.reset();
+  backend_slot_.give_back();
+  connection_.reset();
+  end();
+}
+
+}  // namespace arcus

@@ -1,0 +1,43 @@
+#include "proxies/tcp/tcp.h"
+
+#include <memory>
+#include <utility>
+
+#include "lib/base/error.h"
+#include "lib/runtime/server_on_thread.h"
+#include "proxies/tcp/session.h"
+
+namespace arcus {
+
+namespace {
+
+class TcpHandler final : public Handler {
+ public:
+  using Handler::Handler;
+
+  void serve(ClientConnection connection) override {
+    server_.adopt(std::make_unique<TcpSession>(std::move(connection)));
+  }
+};
+
+std::unique_ptr<Handler> make_handler(ServerOnThread& server) { return std::make_unique<TcpHandler>(server); }
+
+std::shared_ptr<const ProtocolConfig> check_config(const ServerConfig& config) {
+  if (config.backends->empty()) throw Error{ErrorKind::failed, "a tcp server needs a backend"};
+  return nullptr;
+}
+
+}  // namespace
+
+constinit const Protocol tcp_protocol{
+    .type = {.name = "tcp",
+             .title = "TCP Proxy",
+             .summary = "relay bytes to a backend",
+             .default_port = 9000,
+             .needs_backend = true,
+             .takes_backends = true},
+    .make_config = check_config,
+    .make_handler = make_handler,
+};
+
+}  // namespace arcus
