@@ -10,6 +10,7 @@
 
 #include "lib/base/address.h"
 #include "lib/base/server_type.h"
+#include "lib/policy/policy.h"
 #include "lib/runtime/access.h"
 #include "lib/runtime/limits.h"
 #include "lib/upstream/backends.h"
@@ -61,6 +62,7 @@ struct ServerConfig {
 
   std::shared_ptr<const BackendSet> backends;             ///< never null
   std::shared_ptr<const ProtocolConfig> protocol_config;  ///< what Protocol::make_config returned
+  std::shared_ptr<const policy::Policy> policy;           ///< never null: server rules, then tenant rules
   std::shared_ptr<const ServerLimits> limits;             ///< never null
   std::shared_ptr<AccessLog> access_log;                  ///< null = records off
   AccessFormat access_format = AccessFormat::squid;

@@ -80,6 +80,23 @@ static std::vector<BackendSpec> specs_of(const std::vector<wire::BackendConfig>&
   return specs;
 }
 
+static std::vector<policy::RuleText> rules_of(const std::vector<wire::RuleConfig>& rules) {
+  std::vector<policy::RuleText> texts;
+  for (const wire::RuleConfig& rule : rules) {
+    texts.push_back({.number = rule.number,
+                     .allow = rule.allow,
+                     .client = rule.client,
+                     .user = rule.user,
+                     .host = rule.host,
+                     .destination = rule.destination,
+                     .port_first = rule.port_first,
+                     .port_last = rule.port_last,
+                     .method = rule.method,
+                     .time_window = rule.time_window});
+  }
+  return texts;
+}
+
 ServerEntry& ServerTable::put_server(const wire::ServerConfig& server) {
   const auto tenant_row = tenants_.find(server.tenant_id);
   if (tenant_row == tenants_.end() || !tenant_row->second.config)
@@ -100,6 +117,8 @@ ServerEntry& ServerTable::put_server(const wire::ServerConfig& server) {
   config->number = old ? old->config->number : ++next_number_;
   config->backends = std::make_shared<const BackendSet>(specs_of(server.backends), server.lb,
                                                         old ? old->config->backends.get() : nullptr);
+  config->policy =
+      std::make_shared<const policy::Policy>(rules_of(server.rules), rules_of(owner.config->rules));
   config->limits = old ? old->config->limits
                        : std::make_shared<const ServerLimits>(
                              ServerLimits{worker_, owner.limits, std::make_shared<LimitGroup>()});
