@@ -126,7 +126,7 @@ int DaemonLoop::run() {
   if (const auto interval = notifier_.watchdog_interval())
     repeat(watchdog_timer_, every(*interval), [this] { notifier_.watchdog(); });
   io_.run();
-  return 0;
+  return exit_code_;
 }
 
 /// What the last daemon left behind: rows that say running, a row of itself. One transaction.
@@ -167,7 +167,9 @@ void DaemonLoop::announce_ready() {
                              field("errors", ready.count.error));
   notifier_.ready(ready.to_string());
   record();
-  if (options_.on_ready) options_.on_ready(ready);
+  if (!options_.on_ready || options_.on_ready(ready)) return;
+  exit_code_ = 1;
+  stop(false);
 }
 
 void DaemonLoop::heartbeat() {

@@ -40,7 +40,8 @@ struct RunOptions {
   std::optional<std::chrono::milliseconds> drain_timeout;
   std::int64_t threads = 0;  ///< data threads of a worker; 0 = one per processor, 8 at the most
   bool access_log_to_stdout = false;
-  std::function<void(const Ready&)> on_ready;
+  /// Every server has had its first outcome; false: stop again, exit 1.
+  std::function<bool(const Ready&)> on_ready;
   /// Words for a person in front of it ("draining, 3 connections remain").
   std::function<void(std::string_view)> on_notice;
 };

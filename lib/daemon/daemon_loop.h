@@ -65,6 +65,7 @@ class DaemonLoop {
   std::string started_at_;
   std::string boot_id_;
   int finish_attempts_ = 0;
+  int exit_code_ = 0;
   bool is_ready_ = false;
   bool is_finished_ = false;
 };
