@@ -181,6 +181,7 @@ constinit const Command commands[] = {
 
 }  // namespace
 
+extern const Noun acl_noun;
 constinit const Noun acl_noun{"acl", "who may go where", Group::registry, commands, "acls rule rules"};
 
 }  // namespace arcus::cli

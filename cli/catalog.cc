@@ -1,4 +1,4 @@
-#include "cli/core/catalog.h"
+#include "cli/catalog.h"
 
 #include <vector>
 

@@ -81,6 +81,7 @@ constinit const Command commands[] = {
 
 }  // namespace
 
+extern const Noun config_noun;
 constinit const Noun config_noun{"config", "settings of the whole registry", Group::file, commands,
                                  "setting settings"};
 

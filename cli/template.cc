@@ -99,6 +99,7 @@ constinit const Command commands[] = {
 
 }  // namespace
 
+extern const Noun template_noun;
 constinit const Noun template_noun{"template", "predefined configurations", Group::registry, commands,
                                    "templates"};
 

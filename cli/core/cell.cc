@@ -61,6 +61,7 @@ std::string number_text(double number, bool whole, Unit unit) {
     case Unit::time:
     case Unit::age:
     case Unit::status:
+    case Unit::flag:
     case Unit::prose:
     case Unit::json:
       break;

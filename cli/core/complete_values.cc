@@ -3,7 +3,7 @@
 #include <functional>
 #include <memory>
 
-#include "cli/core/catalog.h"
+#include "cli/catalog.h"
 #include "cli/core/complete.h"
 #include "cli/core/globals.h"
 #include "cli/core/help.h"

@@ -4,12 +4,15 @@
 
 #include <filesystem>
 
-#include "cli/core/catalog.h"
+#include "cli/catalog.h"
 #include "cli/core/place.h"
 #include "lib/base/error.h"
+#include "lib/daemon/control_client.h"
+#include "lib/db/checkpoint.h"
 #include "lib/db/database.h"
 #include "lib/registry/catalog.h"
 #include "lib/registry/mutation.h"
+#include "lib/registry/observed.h"
 
 namespace arcus::cli {
 
@@ -63,6 +66,7 @@ void Context::change(const std::function<void(Database&)>& body) {
   if (settings_.dry_run) return;
   mutation.commit();
   wake();
+  checkpoint_after_command(database);
 }
 
 void Context::check_generation(std::int64_t actual, std::string_view object) const {
@@ -74,7 +78,7 @@ void Context::check_generation(std::int64_t actual, std::string_view object) con
                  std::to_string(actual));
 }
 
-bool Context::wake() { return daemon_runs(); }
+bool Context::wake() { return daemon::wake_daemon(db_path()); }
 
 bool Context::daemon_runs() { return find_run_holder(db_path()).has_value(); }
 

@@ -31,6 +31,7 @@ enum class Unit : std::uint8_t {
   time,        ///< registry time text; relative, iso or local by --time
   age,         ///< registry time text, shown as `3d04h` ago-free age
   status,      ///< coloured: running green, error red, ...
+  flag,        ///< a boolean that SQLite has as 0 or 1
   prose,       ///< a sentence: only in the last column, where blanks do no harm
   json         ///< JSON text, embedded unquoted in json formats
 };
@@ -89,6 +90,8 @@ class Table {
 
   /// A column whose name is made at run time (`sql`); the table keeps the text.
   void add_column(std::string key, Unit unit = Unit::text);
+  /// A copy of `column` whose texts the table keeps.
+  void add_column(const Column& column);
 
   /// One row; as many cells as there are columns.
   template <class... T>

@@ -36,9 +36,13 @@ CLI::Option* add(CLI::App& app, const ArgInfo& info) {
 /// Binds the command's own options first: a name of theirs hides the global one.
 std::vector<Bound> bind_all(CLI::App& app, const std::vector<const ArgInfo*>& own) {
   std::vector<Bound> bound;
+  const std::vector<const ArgInfo*> globals = global::all();
+  const auto is_global = [&](const ArgInfo* info) {
+    return std::ranges::find(globals, info) != globals.end();
+  };
   for (const ArgInfo* info : own)
-    if (!info->positional()) bound.push_back({info, add(app, *info), false});
-  for (const ArgInfo* info : global::all()) {
+    if (!info->positional()) bound.push_back({info, add(app, *info), is_global(info)});
+  for (const ArgInfo* info : globals) {
     const bool hidden =
         std::ranges::any_of(own, [&](const ArgInfo* mine) { return mine->long_name() == info->long_name(); });
     if (!hidden) bound.push_back({info, add(app, *info), true});
@@ -149,7 +153,8 @@ void check(const Line& line, const std::vector<Args::Entry>& given) {
 
 /// A list flag on a command without a list would silently do nothing: say so.
 void refuse_idle_globals(const Line& line, const std::vector<Args::Entry>& given) {
-  const std::vector<const ArgInfo*> useful = global::for_command(line.command);
+  std::vector<const ArgInfo*> useful = global::for_command(line.command);
+  useful.insert(useful.end(), line.own.begin(), line.own.end());
   for (const Args::Entry& entry : given)
     if (std::ranges::find(useful, entry.info) == useful.end()) unknown_option(line, entry.info->long_name());
 }

@@ -99,6 +99,12 @@ void Table::add_column(std::string key, Unit unit) {
   columns_.push_back({.key = names_.back(), .unit = unit});
 }
 
+void Table::add_column(const Column& column) {
+  columns_.push_back(column);
+  columns_.back().key = names_.emplace_back(column.key);
+  columns_.back().heading = names_.emplace_back(column.heading);
+}
+
 void Table::add_row(std::vector<Cell> row) {
   assert(row.size() == columns_.size());
   rows_.push_back(std::move(row));

@@ -1,0 +1,367 @@
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <deque>
+#include <fstream>
+#include <map>
+#include <sstream>
+
+#include "cli/catalog.h"
+#include "cli/core/place.h"
+#include "cli/core/rows.h"
+#include "cli/server.h"
+#include "lib/base/address.h"
+#include "lib/base/error.h"
+#include "lib/base/server_type.h"
+#include "lib/db/database.h"
+#include "lib/registry/spec.h"
+#include "lib/registry/templates.h"
+
+namespace arcus::cli::server {
+namespace {
+
+constexpr Arg<std::string_view> name{"NAME", "1-63 of a-z 0-9 . _ -; with --from, default the template's"};
+constexpr Arg<std::string_view> from{
+    "--from", "start from this template", {.metavar = "TEMPLATE", .complete = Source::template_name}};
+constexpr Arg<std::string_view> file{
+    "-f,--file", "start from this JSON object", {.metavar = "FILE", .complete = Source::file}};
+
+constexpr Arg<std::string_view> port{"--port",
+                                     "port; 0 = the kernel picks, auto = the next free one",
+                                     {.metavar = "N|auto", .group = "listen"}};
+constexpr Arg<bool> no_start{"--no-start", "only register it", {.group = "start"}};
+constexpr Arg<bool> start{"--start", "start it whatever setting auto_start says", {.group = "start"}};
+
+constexpr Arg<std::vector<std::string_view>> backend{"--backend",
+                                                     "HOST:PORT[,weight=N][,backup][,max=N]; repeat",
+                                                     {.metavar = "HOST:PORT", .group = "upstream"}};
+constexpr Arg<std::vector<std::string_view>> allow{
+    "--allow", "clients that may use it; repeat", {.metavar = "CIDR", .group = "access"}};
+constexpr Arg<std::vector<std::string_view>> deny{
+    "--deny", "clients that may not; repeat", {.metavar = "CIDR", .group = "access"}};
+constexpr Arg<std::vector<std::string_view>> allow_to{
+    "--allow-to",
+    "destinations it may reach: host, *.domain or network; repeat",
+    {.metavar = "PATTERN", .group = "access"}};
+constexpr Arg<std::vector<std::string_view>> deny_to{
+    "--deny-to", "destinations it may not reach; repeat", {.metavar = "PATTERN", .group = "access"}};
+constexpr Arg<std::vector<std::string_view>> set{
+    "--set",
+    "any column, or an option of the type; JSON when it is JSON; repeat",
+    {.metavar = "KEY=VALUE", .group = "custom"}};
+constexpr Arg<std::vector<std::string_view>> set_string{
+    "--set-string", "the same, always a string", {.metavar = "KEY=VALUE", .group = "custom"}};
+constexpr Arg<std::vector<std::string_view>> label{
+    "--label", "a label; repeat", {.metavar = "KEY=VALUE", .group = "custom"}};
+
+constexpr const ArgInfo* always[] = {&name,  &from, &file, &port,       &no_start, &start,
+                                     &allow, &deny, &set,  &set_string, &label};
+
+/// For which types a flag is of use.
+enum class For : std::uint8_t { all, forwarding, tls, balanced, http };
+
+/// A flag that is one column of the server.
+struct ColumnFlag {
+  ArgInfo info;
+  std::string_view key;
+  For whom = For::all;
+};
+
+template <class T>
+constexpr ColumnFlag column(std::string_view flag, std::string_view key, std::string_view help, ArgMore more,
+                            For whom = For::all) {
+  return {Arg<T>{flag, help, more}, key, whom};
+}
+
+using Duration = std::chrono::milliseconds;
+
+constexpr ColumnFlag column_flags[] = {
+    column<std::string_view>("--listen", "listen", "address and port",
+                             {.metavar = "ADDR:PORT", .group = "listen"}),
+    column<std::string_view>("--addr", "listen_addr", "address =127.0.0.1",
+                             {.metavar = "ADDR", .group = "listen"}),
+    column<std::int64_t>("--backlog", "backlog", "connections waiting to be accepted =1024",
+                         {.group = "listen", .min = 1, .max = 65'535}),
+    column<bool>("--allow-open", "allow_open", "it may be an open proxy", {.group = "listen"},
+                 For::forwarding),
+    column<std::int64_t>("--max-connections", "max_connections", "at once; 0 = unlimited =1000",
+                         {.group = "limits", .min = 0}),
+    column<std::int64_t>("--max-connections-per-client", "max_connections_per_client",
+                         "at once from one address; 0 = unlimited", {.group = "limits", .min = 0}),
+    column<Duration>("--connection-timeout", "connection_timeout_ms", "the whole way to the upstream =30s",
+                     {.group = "time"}),
+    column<Duration>("--idle-timeout", "idle_timeout_ms", "a tunnel without a byte =1h", {.group = "time"}),
+    column<Duration>("--drain-timeout", "drain_timeout_ms", "for connections to end on stop =30s",
+                     {.group = "time"}),
+    column<Duration>("--header-timeout", "header_timeout_ms", "a whole request head =10s", {.group = "time"},
+                     For::http),
+    column<Duration>("--response-timeout", "response_timeout_ms", "until the response head =5m",
+                     {.group = "time"}, For::http),
+    column<Duration>("--body-timeout", "body_timeout_ms", "longest pause inside a body =60s",
+                     {.group = "time"}, For::http),
+    column<Duration>("--keepalive-timeout", "keepalive_timeout_ms", "wait for the next request =60s",
+                     {.group = "time"}, For::http),
+    column<bool>("--tls", "enable_tls", "serve TLS", {.negatable = true, .group = "TLS"}, For::tls),
+    column<std::string_view>("--cert", "tls_cert_path", "certificate chain, PEM",
+                             {.metavar = "PATH", .group = "TLS", .complete = Source::file}, For::tls),
+    column<std::string_view>("--key", "tls_key_path", "private key, PEM",
+                             {.metavar = "PATH", .group = "TLS", .complete = Source::file}, For::tls),
+    column<std::string_view>("--lb", "lb", "balancing algorithm =round_robin",
+                             {.metavar = "NAME", .group = "upstream", .complete = Source::lb}, For::balanced),
+    column<bool>("--access-log", "access_log", "write access records", {.negatable = true, .group = "logs"}),
+    column<std::string_view>(
+        "--access-log-format", "access_log_format", "default the tenant's",
+        {.metavar = "FMT", .group = "logs", .choices = "squid|combined|json", .complete = Source::choices}),
+    column<std::string_view>("--description", "description", "free text", {.group = "custom"}),
+};
+
+bool concerns(const ServerType& type, For whom) {
+  switch (whom) {
+    case For::all:
+      return true;
+    case For::forwarding:
+      return type.forwards;
+    case For::tls:
+      return type.needs_certificate;
+    case For::balanced:
+      return type.takes_backends;
+    case For::http:
+      return type.forwards && type.takes_backends;
+  }
+  return true;
+}
+
+/// A type's own option as a flag: `connect_ports` is `--connect-ports`.  Made once, lives as long as the
+/// program.
+struct OptionFlag {
+  std::string flag;
+  std::string help;
+  std::string choices;
+  const OptionSpec* spec;
+  ArgInfo info;
+};
+
+std::deque<OptionFlag>& option_flags() {
+  static std::deque<OptionFlag> flags = [] {
+    std::deque<OptionFlag> made;
+    for (const ServerType* known : catalog().server_types) {
+      for (const OptionSpec& spec : known->options) {
+        // One key is one flag, whichever types have it.
+        if (std::ranges::any_of(made, [&](const OptionFlag& flag) { return flag.spec->key == spec.key; }))
+          continue;
+        OptionFlag& flag = made.emplace_back();
+        flag.spec = &spec;
+        flag.flag = "--" + std::string{spec.key};
+        std::ranges::replace(flag.flag, '_', '-');
+        flag.help = std::string{spec.help} + (spec.fallback.empty() ? "" : " =" + std::string{spec.fallback});
+        for (const std::string_view word : spec.words)
+          flag.choices.append(flag.choices.empty() ? "" : "|").append(word);
+        flag.info = {
+            flag.flag, flag.help, {.group = "its own options", .choices = flag.choices}, ArgType::text};
+        if (!flag.choices.empty()) flag.info.more.complete = Source::choices;
+        if (spec.kind == OptionSpec::Kind::boolean) {
+          flag.info.type = ArgType::flag;
+          flag.info.more.negatable = true;
+        }
+      }
+    }
+    return made;
+  }();
+  return flags;
+}
+
+bool has_option(const ServerType& type, const OptionSpec& spec) {
+  return std::ranges::any_of(type.options, [&](const OptionSpec& own) { return own.key == spec.key; });
+}
+
+std::vector<const ArgInfo*> variant_args(std::string_view variant) {
+  const ServerType* known = variant.empty() ? nullptr : catalog().find_type(variant);
+  std::vector<const ArgInfo*> list(std::begin(always), std::end(always));
+  const bool balanced = known == nullptr || known->takes_backends;
+  if (balanced) list.push_back(&backend);
+  if (known == nullptr || known->forwards) list.insert(list.end(), {&allow_to, &deny_to});
+  for (const ColumnFlag& flag : column_flags)
+    if (known == nullptr || concerns(*known, flag.whom)) list.push_back(&flag.info);
+  for (const OptionFlag& flag : option_flags())
+    if (known == nullptr || has_option(*known, *flag.spec)) list.push_back(&flag.info);
+  return list;
+}
+
+std::vector<std::string_view> variant_names() {
+  std::vector<std::string_view> names;
+  for (const ServerType* known : catalog().server_types) names.push_back(known->name);
+  return names;
+}
+
+std::string_view variant_summary(std::string_view variant) {
+  const ServerType* known = catalog().find_type(variant);
+  return known == nullptr ? std::string_view{} : known->summary;
+}
+
+std::string_view variant_name(std::string_view word) {
+  const ServerType* known = catalog().find_type(word);
+  return known == nullptr ? std::string_view{} : known->name;
+}
+
+std::string read_file(std::string_view path) {
+  std::ifstream in{std::string{path}, std::ios::binary};
+  std::ostringstream text;
+  text << in.rdbuf();
+  if (!in) throw Error{ErrorKind::usage, "cannot read '" + std::string{path} + "'"}.about(std::string{path});
+  return text.str();
+}
+
+/// `--port`: a number becomes an assignment, `auto` a wish.
+void read_port(const Args& args, registry::ServerSpec& spec) {
+  if (!args.has(port)) return;
+  const std::string_view word = args[port];
+  if (word == "auto") {
+    spec.any_free_port = true;
+    return;
+  }
+  if (!parse_port(word, true))
+    throw Error{ErrorKind::usage, "--port: '" + std::string{word} + "' is not 0 to 65535 or auto"};
+  spec.assignments.push_back({"listen_port", std::string{word}});
+}
+
+/// `--set key=value`: a column of the server, else an option of the type.
+registry::Assignment custom(std::string_view text, bool as_string) {
+  registry::Assignment assignment = registry::parse_assignment(text);
+  const bool dotted = assignment.key.starts_with("config.") || assignment.key.starts_with("labels.");
+  const bool is_column = std::ranges::any_of(
+      registry::server_columns(), [&](const registry::Column& row) { return row.key == assignment.key; });
+  if (!dotted && !is_column) assignment.key.insert(0, "config.");
+  if (as_string && assignment.key.starts_with("config.")) assignment.value = json_quoted(*assignment.value);
+  return assignment;
+}
+
+void read_flags(const Args& args, registry::ServerSpec& spec) {
+  read_port(args, spec);
+  for (const ColumnFlag& flag : column_flags) {
+    if (!args.has(flag.info)) continue;
+    std::string value{args.text(flag.info)};
+    if (flag.info.more.complete == Source::file) value = absolute_path(value);
+    spec.assignments.push_back({std::string{flag.key}, std::move(value)});
+  }
+  for (const OptionFlag& flag : option_flags())
+    if (args.has(flag.info))
+      spec.assignments.push_back(
+          {"config." + std::string{flag.spec->key}, std::string{args.text(flag.info)}});
+  for (const std::string_view text : args[set]) spec.assignments.push_back(custom(text, false));
+  for (const std::string_view text : args[set_string]) spec.assignments.push_back(custom(text, true));
+  for (const std::string_view text : args[label]) {
+    registry::Assignment assignment = registry::parse_assignment(text);
+    assignment.key.insert(0, "labels.");
+    spec.assignments.push_back(std::move(assignment));
+  }
+  for (const std::string_view text : args[backend]) spec.backends.push_back(registry::parse_backend(text));
+  const auto copy = [&](const auto& arg, std::vector<std::string>& into) {
+    for (const std::string_view text : args[arg]) into.emplace_back(text);
+  };
+  copy(allow, spec.allow_clients);
+  copy(deny, spec.deny_clients);
+  copy(allow_to, spec.allow_to);
+  copy(deny_to, spec.deny_to);
+  if (args[no_start]) spec.start = false;
+  if (args[start]) spec.start = true;
+}
+
+/// TYPE NAME; with --from or --file the type may come from there, so that one word alone is the name.
+void read_words(const Args& args, registry::ServerSpec& spec) {
+  const std::string_view first = args[type];
+  const std::string_view second = args[name];
+  const bool described = args.has(from) || args.has(file);
+  const bool first_is_type = catalog().find_type(first) != nullptr;
+  if (described && !first_is_type && second.empty()) {
+    spec.name = first;
+    return;
+  }
+  spec.type = first;
+  spec.name = second;
+  if (spec.type.empty())
+    throw Error{ErrorKind::usage, "'server add' needs TYPE and NAME, or --from TEMPLATE"}.with_hint(
+        "arcusctl server add http web -t acme --port 8080");
+}
+
+}  // namespace
+
+const Variants add_variants{variant_names, variant_summary, variant_args, variant_name};
+
+static registry::ServerSpec read_spec(Context& context, const Args& args) {
+  registry::ServerSpec spec;
+  if (args.has(type) || (!args.has(from) && !args.has(file))) read_words(args, spec);
+  read_flags(args, spec);
+  if (args.has(file)) registry::apply_json(spec, read_file(args[file]));
+  if (args.has(from)) registry::apply_template(context.db(), spec, args[from]);
+  if (spec.name.empty())
+    throw Error{ErrorKind::usage, "'server add' needs NAME"}.with_hint("arcusctl server add " + spec.type +
+                                                                       " NAME");
+  return spec;
+}
+
+/// `acme/web  4f7c09e1d2aa  http  0.0.0.0:8080  running`.
+static void print_added(Context& context, const registry::Server& server, const std::string& status) {
+  if (context.quiet()) return context.out().line(server.id);
+  if (context.out().json() || context.out().options().format == Format::field)
+    return context.out().json_text(full_json(context, server));
+  if (context.out().machine()) return print_list(context, {server});
+  const registry::ServerState state = registry::server_state(context.db(), server.id);
+  const Endpoint listen{IpAddress::parse(server.listen_addr).value_or(IpAddress{}),
+                        static_cast<std::uint16_t>(state.bound_port.value_or(server.listen_port))};
+  context.out().line(server.reference() + "  " + server.id + "  " + server.type + "  " + listen.to_string() +
+                     "  " + context.out().paint(status_colour(status), status));
+}
+
+static int finish_add(Context& context, const registry::Server& server) {
+  if (context.dry_run()) {
+    context.out().line(server.reference() + "  " + server.type + "  would be added");
+    return exit_code::ok;
+  }
+  const bool wanted = server.desired_state == "running";
+  std::vector<Outcome> outcomes = await_servers(
+      context, {server}, {.action = "starting", .until = wanted ? Until::running : Until::settled});
+  Outcome& outcome = outcomes.front();
+  print_added(context, server, outcome.status);
+  context.out().flush();
+  if (outcome.code == exit_code::ok) return exit_code::ok;
+  const std::string reference = server.reference();
+  throw Error{static_cast<ErrorKind>(outcome.code), reference + " " + outcome.error}
+      .about(reference)
+      .with_hint(outcome.hint);
+}
+
+int run_add(Context& context, const Args& args) {
+  registry::ServerSpec spec = read_spec(context, args);
+  spec.tenant = find_tenant_target(context).name;
+  registry::Server server;
+  context.change([&](Database& db) { server = registry::add_server(db, context.catalog(), spec); });
+  return finish_add(context, server);
+}
+
+int run_clone(Context& context, const Args& args) {
+  const registry::Server source = find_target(context, args[target::ref]);
+  const std::string to =
+      args.has(clone_to) ? find_tenant_target(context, args[clone_to]).name : source.tenant;
+  registry::ServerSpec spec{.type = source.type, .name = std::string{args[new_name]}, .tenant = to};
+  const std::string_view wanted = args[clone_port];
+  spec.any_free_port = wanted == "auto";
+  if (!spec.any_free_port) {
+    if (!parse_port(wanted, true))
+      throw Error{ErrorKind::usage, "--port: '" + std::string{wanted} + "' is not 0 to 65535 or auto"};
+    spec.assignments.push_back({"listen_port", std::string{wanted}});
+  }
+  const registry::Rows row = registry::servers_full(context.db(), {source.id});
+  for (const registry::Column& known : registry::server_columns()) {
+    if (known.key == "type" || known.key == "listen_port" || known.key == "desired_state") continue;
+    if (std::string value = text_at(row, 0, known.key); !value.empty())
+      spec.assignments.push_back({std::string{known.key}, std::move(value)});
+  }
+  for (const registry::Backend& known : registry::list_backends(context.db(), source.id))
+    spec.backends.push_back({known.address, known.weight, known.backup, known.max_connections});
+  spec.start = source.desired_state == "running";
+  registry::Server server;
+  context.change([&](Database& db) { server = registry::add_server(db, context.catalog(), spec); });
+  return finish_add(context, server);
+}
+
+}  // namespace arcus::cli::server

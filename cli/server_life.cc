@@ -1,0 +1,192 @@
+#include <algorithm>
+#include <thread>
+
+#include "cli/core/rows.h"
+#include "cli/server.h"
+#include "lib/base/error.h"
+#include "lib/db/database.h"
+#include "lib/registry/view.h"
+
+namespace arcus::cli::server {
+
+using registry::Server;
+using Wish = Server (*)(Database&, std::string_view);
+
+static constexpr std::chrono::seconds stop_margin{5};
+static constexpr std::chrono::milliseconds poll_interval{50};
+
+std::chrono::milliseconds stop_limit(const std::vector<Server>& servers) {
+  std::int64_t longest = 0;
+  for (const Server& server : servers) longest = std::max(longest, server.drain_timeout_ms);
+  return std::chrono::milliseconds{longest} + stop_margin;
+}
+
+/// Records `wish` for all in one transaction; the rows as they are then.
+static std::vector<Server> record(Context& context, const std::vector<Server>& servers, const auto& wish) {
+  std::vector<Server> after;
+  context.change([&](Database& db) {
+    for (const Server& server : servers) {
+      context.check_generation(server.generation, server.reference());
+      after.push_back(wish(db, server));
+    }
+  });
+  return after;
+}
+
+/// What --dry-run says instead of waiting.
+static int would(Context& context, const std::vector<Server>& servers, std::string_view action) {
+  std::vector<Outcome> outcomes;
+  for (const Server& server : servers)
+    outcomes.push_back({.id = server.id,
+                        .tenant = server.tenant,
+                        .name = server.name,
+                        .action = std::string{action},
+                        .status = "unchanged"});
+  return report(context, outcomes);
+}
+
+static int wish_and_wait(Context& context, const std::vector<Server>& servers, const auto& wish, Wait wait) {
+  const std::vector<Server> after = record(context, servers, wish);
+  if (context.dry_run()) return would(context, servers, wait.action);
+  return report(context, await_servers(context, after, wait));
+}
+
+int start_all(Context& context, const std::vector<Server>& servers) {
+  // One that is wanted but failed is tried again at once instead of after the daemon's back-off.
+  const auto wish = [](Database& db, const Server& server) {
+    const bool failed =
+        server.desired_state == "running" && registry::server_state(db, server.id).status == "error";
+    return failed ? registry::want_restart(db, server.id) : registry::want_running(db, server.id);
+  };
+  return wish_and_wait(context, servers, wish,
+                       {.action = "start", .until = Until::running, .needs_daemon = true});
+}
+
+int stop_all(Context& context, const std::vector<Server>& servers) {
+  const auto wish = [](Database& db, const Server& server) { return registry::want_stopped(db, server.id); };
+  return wish_and_wait(context, servers, wish,
+                       {.action = "stop", .until = Until::stopped, .limit = stop_limit(servers)});
+}
+
+int restart_all(Context& context, const std::vector<Server>& servers, std::size_t at_once) {
+  const auto wish = [](Database& db, const Server& server) { return registry::want_restart(db, server.id); };
+  const Wait wait{
+      .action = "restart", .until = Until::running, .needs_daemon = true, .limit = stop_limit(servers)};
+  if (at_once == 0 || context.dry_run()) return wish_and_wait(context, servers, wish, wait);
+  std::vector<Outcome> all;
+  for (std::size_t first = 0; first < servers.size(); first += at_once) {
+    const auto begin = servers.begin() + static_cast<std::ptrdiff_t>(first);
+    const std::vector<Server> batch(
+        begin, begin + static_cast<std::ptrdiff_t>(std::min(at_once, servers.size() - first)));
+    const std::vector<Outcome> outcomes = await_servers(context, record(context, batch, wish), wait);
+    all.insert(all.end(), outcomes.begin(), outcomes.end());
+    // What goes wrong with the first must not go wrong with the rest.
+    if (std::ranges::any_of(outcomes, [](const Outcome& row) { return row.code != exit_code::ok; })) break;
+  }
+  return report(context, all);
+}
+
+int reload_all(Context& context, const std::vector<Server>& servers) {
+  const auto wish = [](Database& db, const Server& server) { return registry::want_reload(db, server.id); };
+  return wish_and_wait(context, servers, wish, {.action = "reload", .needs_daemon = true});
+}
+
+static void confirm_removal(Context& context, const std::vector<Server>& servers) {
+  const bool running = std::ranges::any_of(servers, [&](const Server& server) {
+    return context.daemon_runs() && registry::server_state(context.db(), server.id).status == "running";
+  });
+  if (servers.size() > 1)
+    context.confirm("remove " + std::to_string(servers.size()) + " servers?");
+  else if (running)
+    context.confirm("remove the running server " + servers[0].reference() + "?");
+}
+
+int remove_all(Context& context, const std::vector<Server>& servers) {
+  if (servers.empty()) return report(context, {});
+  confirm_removal(context, servers);
+  std::vector<Outcome> outcomes;
+  if (context.settings().wait && context.daemon_runs() && !context.dry_run()) {
+    const auto stop = [](Database& db, const Server& server) {
+      return registry::want_stopped(db, server.id);
+    };
+    outcomes = await_servers(context, record(context, servers, stop),
+                             {.action = "remove", .until = Until::stopped, .limit = stop_limit(servers)});
+  } else {
+    for (const Server& server : servers)
+      outcomes.push_back({.id = server.id, .tenant = server.tenant, .name = server.name, .action = "remove"});
+  }
+  context.change([&](Database& db) {
+    for (Outcome& outcome : outcomes) {
+      // One in error listens no longer: it goes too. One that did not stop in time stays.
+      if (outcome.code != exit_code::ok && outcome.code != exit_code::failed) continue;
+      registry::remove_server(db, outcome.id);
+      outcome = {.id = outcome.id,
+                 .tenant = outcome.tenant,
+                 .name = outcome.name,
+                 .action = outcome.action,
+                 .status = context.dry_run() ? "would_be_removed" : "removed",
+                 .took = outcome.took};
+    }
+  });
+  return report(context, outcomes);
+}
+
+int run_start(Context& context, const Args& args) {
+  return start_all(context, find_targets(context, args, false));
+}
+int run_stop(Context& context, const Args& args) {
+  return stop_all(context, find_targets(context, args, false));
+}
+int run_remove(Context& context, const Args& args) {
+  return remove_all(context, find_targets(context, args, false));
+}
+int run_restart(Context& context, const Args& args) {
+  return restart_all(context, find_targets(context, args, false), static_cast<std::size_t>(args[rolling]));
+}
+
+static bool holds(const registry::Rows& rows, std::size_t row, std::string_view what) {
+  const std::string status = text_at(rows, row, "status");
+  if (what == "healthy") return status == "running" && text_at(rows, row, "health") == "healthy";
+  if (what == "idle") return number_at(rows, row, "active_connections") == 0;
+  return status == what;
+}
+
+int run_wait(Context& context, const Args& args) {
+  const std::vector<Server> servers = find_targets(context, args, false);
+  std::vector<std::string> ids;
+  for (const Server& server : servers) ids.push_back(server.id);
+  const std::string_view what = args[wait_for];
+  const auto started = std::chrono::steady_clock::now();
+  const auto deadline = context.deadline(std::chrono::seconds{30});
+  Progress progress{context, "waiting for " + std::string{what}, ids.size()};
+  for (;;) {
+    if (what != "stopped" && !context.daemon_runs())
+      throw Error{ErrorKind::no_daemon, "no daemon runs, so nothing becomes " + std::string{what}}.with_hint(
+          "arcusctl run -d");
+    const registry::Rows rows = registry::servers_full(context.db(), ids);
+    std::vector<Outcome> outcomes;
+    std::size_t open = 0;
+    const auto now = std::chrono::steady_clock::now();
+    for (std::size_t i = 0; i < rows.rows.size(); ++i) {
+      Outcome outcome{.id = text_at(rows, i, "id"),
+                      .tenant = text_at(rows, i, "tenant"),
+                      .name = text_at(rows, i, "name"),
+                      .action = "wait",
+                      .status = text_at(rows, i, "status"),
+                      .took = std::chrono::duration_cast<std::chrono::milliseconds>(now - started)};
+      if (!holds(rows, i, what)) {
+        ++open;
+        outcome.code = exit_code::timeout;
+        outcome.error = "is not " + std::string{what};
+      } else if (what == "healthy" || what == "idle") {
+        outcome.status = what;
+      }
+      outcomes.push_back(std::move(outcome));
+    }
+    if (open == 0 || now >= deadline) return report(context, outcomes);
+    progress.update(ids.size() - open, 0);
+    std::this_thread::sleep_for(poll_interval);
+  }
+}
+
+}  // namespace arcus::cli::server
