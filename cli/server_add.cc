@@ -287,7 +287,7 @@ void read_words(const Args& args, registry::ServerSpec& spec) {
 
 const Variants add_variants{variant_names, variant_summary, variant_args, variant_name};
 
-static registry::ServerSpec read_spec(Context& context, const Args& args) {
+registry::ServerSpec read_spec(Context& context, const Args& args) {
   registry::ServerSpec spec;
   if (args.has(type) || (!args.has(from) && !args.has(file))) read_words(args, spec);
   read_flags(args, spec);
