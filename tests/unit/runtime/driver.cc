@@ -24,7 +24,10 @@ TestWorker::TestWorker(const Setup& setup) {
   std::string path = "/tmp/arcus-test-counters-XXXXXX";
   const UniqueFd placeholder{::mkstemp(path.data())};
   ::unlink(path.c_str());
-  counters_.reset(wire::create_counter_file(path, "test", static_cast<std::size_t>(setup.threads), slots));
+  // Its lock belongs to this open file, which only the worker keeps; we read through another.
+  const UniqueFd locked{
+      wire::create_counter_file(path, "test", static_cast<std::size_t>(setup.threads), slots)};
+  counters_.reset(::open(path.c_str(), O_RDWR | O_CLOEXEC));
   ::unlink(path.c_str());
   for (std::size_t i = 0; i < slots; ++i)
     wire::name_counter_slot(counters_.get(), i, "server" + std::to_string(i));
@@ -48,10 +51,7 @@ TestWorker::TestWorker(const Setup& setup) {
                                                    .log_filter = "error",
                                                    .max_connections = setup.max_connections}));
   ready_ = wire::from_json<wire::Ready>(expect(wire::FrameType::ready).body);
-  // A second open file: its lock, unlike the descriptor, is the worker's own.
-  const UniqueFd theirs_to_lock{
-      ::open(("/proc/self/fd/" + std::to_string(counters_.get())).c_str(), O_RDWR | O_CLOEXEC)};
-  send(wire::FrameType::counters, to_json(wire::CountersFrame{}), theirs_to_lock.get());
+  send(wire::FrameType::counters, to_json(wire::CountersFrame{}), locked.get());
   put_tenant({.id = "t", .name = "acme"});
 }
 
