@@ -246,6 +246,7 @@ constexpr Command commands[] = {
 
 }  // namespace
 
+extern const Noun daemon_noun;
 constinit const Noun daemon_noun{"daemon", "the process that makes the registry true", Group::operate,
                                  commands};
 

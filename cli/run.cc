@@ -102,6 +102,7 @@ constexpr Command commands[] = {
 
 }  // namespace
 
+extern const Noun run_noun;
 constinit const Noun run_noun{"run", "run the daemon for this registry", Group::start, commands};
 
 }  // namespace arcus::cli

@@ -117,6 +117,7 @@ constexpr Command commands[] = {
 
 }  // namespace
 
+extern const Noun serve_noun;
 constinit const Noun serve_noun{"serve", "one proxy at once, without a registry", Group::start, commands};
 
 }  // namespace arcus::cli

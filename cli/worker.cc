@@ -16,6 +16,7 @@ constexpr Command commands[] = {
 
 }  // namespace
 
+extern const Noun worker_noun;
 constinit const Noun worker_noun{"worker", "the data plane; started by the daemon", Group::hidden, commands};
 
 }  // namespace arcus::cli
