@@ -110,6 +110,7 @@ void Supervisor::on_worker_ack(Worker& worker, const wire::Ack& ack) {
     expected_.erase(found);
     return then(ack.error);
   }
+  if (ack.generation == 0) return;  // of a frame whose answer nobody waits for
   const auto found = servers_.find(ack.server_id);
   if (found != servers_.end() && found->second.worker == &worker) on_config_ack(found->second, ack);
 }
