@@ -57,10 +57,15 @@ std::vector<const Check*> select(const std::vector<std::string_view>& words) {
     if (std::ranges::any_of(checks, [&](const Check& check) { return is_of_group(check.id, word); }))
       continue;
     std::vector<std::string> ids;
-    for (const Check& check : checks) ids.emplace_back(check.id);
+    for (const Check& check : checks) {
+      ids.emplace_back(check.id);
+      ids.emplace_back(check.id.substr(0, check.id.find('.')));
+    }
+    const auto repeated = std::ranges::unique(ids);
+    ids.erase(repeated.begin(), repeated.end());
     Error error{ErrorKind::usage, "no check '" + std::string{word} + "'"};
     if (auto near = nearest_word(word, ids)) throw std::move(error).suggest(*near);
-    throw std::move(error).with_hint("one of " + join(ids, ", "));
+    throw std::move(error).with_hint("arcusctl doctor lists them");
   }
   return selected;
 }

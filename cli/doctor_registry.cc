@@ -38,11 +38,10 @@ std::string mode_text(mode_t mode) {
 
 Findings look_at_file(const Patient& patient) {
   if (!patient.db) return {{State::error, patient.db_error, patient.db_hint}};
-  struct stat status {};
-  const std::string path = patient.paths.db.string();
-  if (::stat(path.c_str(), &status) != 0) return {{State::error, path + ": " + errno_text(errno)}};
-  return {{State::ok, path + ", schema " + std::to_string(patient.db->schema_version()) + ", " +
-                          size_text(status.st_size)}};
+  auto size = patient.db->query("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size");
+  const std::int64_t bytes = size.step() ? size.integer(0) : 0;
+  return {{State::ok, patient.paths.db.string() + ", schema " + std::to_string(patient.db->schema_version()) +
+                          ", " + size_text(bytes)}};
 }
 
 Findings look_at_integrity(const Patient& patient) {

@@ -5,6 +5,7 @@
 #include "lib/base/error.h"
 #include "lib/base/text.h"
 #include "lib/db/backup.h"
+#include "lib/db/checkpoint.h"
 #include "lib/db/migrate.h"
 #include "lib/registry/catalog.h"
 #include "lib/registry/mutation.h"
@@ -75,6 +76,7 @@ int run(Context& context, const Args& args) {
     registry::add_tenant(db, {.name = std::string{context.tenant()}});
     mutation.commit();
   }
+  if (!db.lock_file().run_holder()) checkpoint(db);  // file(1) and cp see a whole registry
 
   if (!context.out().machine() && !context.quiet()) {
     print_for_people(context, path, made.to, kept);

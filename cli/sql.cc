@@ -51,8 +51,13 @@ void print_rows(Context& context, Statement& st) {
   context.out().list(table);
 }
 
+bool changes_something(Database& db, const std::string& sql) { return !db.query(sql).is_read_only(); }
+
 int run_reading(Context& context, const std::string& sql) {
   Database& db = context.db();
+  if (changes_something(db, sql))
+    throw Error{ErrorKind::usage, "this statement changes the registry"}.with_hint(
+        "--write allows changes of rows; arcusctl db shell allows everything");
   const ReadingOnly guard{db};
   auto st = db.query(sql);
   print_rows(context, st);
