@@ -1,10 +1,12 @@
 #include "proxies/protocols.h"
 
+#include "proxies/http/http.h"
 #include "proxies/tcp/tcp.h"
 
 namespace arcus {
 
 static constexpr const Protocol* table[] = {
+    &http_protocol,
     &tcp_protocol,
 };
 

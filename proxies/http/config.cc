@@ -1,0 +1,60 @@
+#include "proxies/http/config.h"
+
+#include <algorithm>
+
+#include "lib/base/error.h"
+#include "lib/base/text.h"
+
+namespace arcus::http {
+
+static ForwardedFor forwarded_mode(std::string_view word, bool reverse) noexcept {
+  if (word == "append") return ForwardedFor::append;
+  if (word == "keep") return ForwardedFor::keep;
+  if (word == "replace") return ForwardedFor::replace;
+  return word == "auto" && reverse ? ForwardedFor::replace : ForwardedFor::remove;
+}
+
+/// The words of a list: separated by commas or blanks, lower case, JSON's brackets and quotes left out.
+static std::vector<std::string> words_of(std::string_view list) {
+  std::string plain = to_lower(list);
+  std::ranges::replace_if(
+      plain, [](char c) { return c == '[' || c == ']' || c == '"' || c == ' '; }, ',');
+  std::vector<std::string> words = split(plain, ',');
+  std::erase(words, "");
+  return words;
+}
+
+HttpConfig::HttpConfig(const ServerConfig& config) {
+  for (const Backend& backend : config.backends->all()) {
+    const std::string name = "backend " + backend.spec.host + ":" + std::to_string(backend.spec.port);
+    if (backend.spec.role != BackendRole::origin)
+      throw Error(ErrorKind::failed, name + ": http servers use origin backends only");
+    if (backend.spec.tls)
+      throw Error(ErrorKind::failed, name + ": http servers speak to backends without TLS only");
+    backend_literals.push_back(IpAddress::parse(backend.spec.host));
+    reverse = true;
+  }
+  forwarded_for = forwarded_mode(config.options.text("forwarded_for"), reverse);
+  if (config.options.boolean("via")) via = config.facts->instance();
+  upgrades = words_of(config.options.text("upgrade"));
+  pool_idle_per_host = static_cast<std::size_t>(config.options.integer("pool_idle_per_host"));
+  if (!config.tenant->egress_addr.empty()) egress = IpAddress::parse(config.tenant->egress_addr);
+  for (const std::string& word : words_of(config.options.text("connect_ports"))) {
+    const auto port = parse_port(word);
+    if (!port && word != "*") throw Error(ErrorKind::failed, "connect_ports: '" + word + "' is not a port");
+    if (port) connect_ports_.push_back(*port);
+    connect_any_ = connect_any_ || !port;
+  }
+}
+
+bool HttpConfig::may_connect(std::uint16_t port) const noexcept {
+  return connect_any_ || std::ranges::find(connect_ports_, port) != connect_ports_.end();
+}
+
+std::string_view HttpConfig::upgrade_of(std::string_view list) const noexcept {
+  for (const std::string& word : upgrades)
+    if (has_word(list, word)) return word;
+  return {};
+}
+
+}  // namespace arcus::http

@@ -1,0 +1,60 @@
+#include "proxies/http/exchange.h"
+
+namespace arcus::http {
+
+void Notes::clear() noexcept {
+  text_.clear();
+  parts_ = {};
+}
+
+void Notes::set(NoteKind kind, std::string_view text) {
+  parts_[static_cast<std::size_t>(kind)] = {static_cast<std::uint32_t>(text_.size()),
+                                            static_cast<std::uint32_t>(text.size())};
+  text_ += text;
+}
+
+std::string_view Notes::get(NoteKind kind) const noexcept {
+  const Part& part = parts_[static_cast<std::size_t>(kind)];
+  return std::string_view{text_}.substr(part.at, part.size);
+}
+
+void Notes::shrink(std::size_t most) {
+  if (text_.capacity() > most) text_ = {};
+}
+
+void Exchange::reset(NetContext& net) noexcept {
+  constexpr std::size_t most_kept = 8 * 1024;
+  notes.clear();
+  notes.shrink(most_kept);
+  method = Method::other;
+  client_minor = 1;
+  client_keeps = has_head = false;
+  upgrade.clear();
+  host.clear();
+  port = 0;
+  literal.reset();
+  address.reset();
+  reusable = retried = reused = false;
+  denied_range = nullptr;
+  tried.clear();
+  backend = nullptr;
+  slot.give_back();
+  dialer.reset();
+  upstream.close();
+  upstream_in.clear();
+  upstream_fresh = false;
+  pending.clear();
+  if (pending.capacity() > most_kept) pending = {};
+  request.clear(net);
+  response.clear(net);
+  upload_broken = false;
+  status = 0;
+  reason = Reason::ok;
+  interims = 0;
+  answered = upstream_keeps = false;
+  response_time.reset();
+  dns_time = connect_time = {};
+  bytes_in = bytes_out = 0;
+}
+
+}  // namespace arcus::http

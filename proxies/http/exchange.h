@@ -1,0 +1,97 @@
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "lib/base/address.h"
+#include "lib/base/reason.h"
+#include "lib/base/time.h"
+#include "lib/http/head.h"
+#include "lib/net/backlog.h"
+#include "lib/net/dial.h"
+#include "lib/net/stream.h"
+#include "lib/policy/policy.h"
+#include "lib/runtime/access.h"
+#include "lib/upstream/backends.h"
+#include "proxies/http/body.h"
+
+namespace arcus::http {
+
+/// Which texts of a request are kept for its access record.
+enum class NoteKind : std::uint8_t { method, target, user_agent, referer, content_type };
+inline constexpr std::size_t note_kinds = 5;
+
+/// Texts in one string, so that keeping them costs no allocation once the string has grown.
+class Notes {
+ public:
+  void clear() noexcept;
+  void set(NoteKind kind, std::string_view text);
+  std::string_view get(NoteKind kind) const noexcept;
+  void shrink(std::size_t most);
+
+ private:
+  struct Part {
+    std::uint32_t at = 0;
+    std::uint32_t size = 0;
+  };
+  std::string text_;
+  std::array<Part, note_kinds> parts_{};
+};
+
+/// One request and its answer. Lives from the request's first byte to the record; the memory is used again
+/// for the next request of any session on the thread.
+struct Exchange {
+  // What the client asked.
+  Notes notes;
+  SteadyTime started;
+  Method method = Method::other;
+  std::uint8_t client_minor = 1;
+  bool client_keeps = false;  ///< would send another request
+  bool has_head = false;      ///< a whole request head was read
+  std::string upgrade;        ///< what it may switch to; empty = nothing
+
+  // Where it goes.
+  std::string host;  ///< as the rules judge it
+  std::optional<IpAddress> literal;
+  std::uint16_t port = 0;
+  std::optional<Endpoint> address;
+  bool reusable = false;  ///< may take a kept connection: can be sent again if that turns out dead
+  bool retried = false;
+  bool reused = false;
+  const policy::SpecialRange* denied_range = nullptr;
+  std::vector<std::size_t> tried;    ///< backends, by index
+  const Backend* backend = nullptr;  ///< of the connection's snapshot
+  BackendSlot slot;
+  std::unique_ptr<Dialer> dialer;
+
+  // The upstream side.
+  Stream upstream;
+  Backlog upstream_in;          ///< read, not yet understood
+  bool upstream_fresh = false;  ///< upstream_in has not been parsed since it was kept
+  std::string pending;          ///< what to send once connected, or again
+  BodyPump request;
+  BodyPump response;
+  bool upload_broken = false;  ///< the upstream takes no more; it may still have answered
+
+  // The answer.
+  std::uint16_t status = 0;
+  Reason reason = Reason::ok;
+  unsigned interims = 0;
+  bool answered = false;  ///< the head was sent
+  bool upstream_keeps = false;
+  std::optional<std::chrono::microseconds> response_time;
+  std::chrono::microseconds dns_time{0};
+  std::chrono::microseconds connect_time{0};
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;
+
+  /// As new, but for the memory of the strings.
+  void reset(NetContext& net) noexcept;
+};
+
+}  // namespace arcus::http

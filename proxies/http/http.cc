@@ -1,0 +1,30 @@
+#include "proxies/http/http.h"
+
+#include <memory>
+
+#include "proxies/http/config.h"
+#include "proxies/http/handler.h"
+
+namespace arcus {
+
+static std::shared_ptr<const ProtocolConfig> make_config(const ServerConfig& config) {
+  return std::make_shared<const http::HttpConfig>(config);
+}
+
+static std::unique_ptr<Handler> make_handler(ServerOnThread& server) {
+  return std::make_unique<http::HttpHandler>(server);
+}
+
+constinit const Protocol http_protocol{
+    .type = {.name = "http",
+             .title = "HTTP Proxy",
+             .summary = "forward HTTP and CONNECT, or balance over backends",
+             .default_port = 8080,
+             .takes_backends = true,
+             .forwards = true,
+             .options = http::http_option_table},
+    .make_config = make_config,
+    .make_handler = make_handler,
+};
+
+}  // namespace arcus

@@ -1,0 +1,10 @@
+#pragma once
+
+#include "lib/runtime/protocol.h"
+
+namespace arcus {
+
+/// Forward proxy with CONNECT; a load balancer when the server has backends.
+extern const Protocol http_protocol;
+
+}  // namespace arcus

@@ -1,0 +1,229 @@
+#include <array>
+#include <string>
+#include <utility>
+
+#include "lib/http/chars.h"
+#include "proxies/http/date.h"
+#include "proxies/http/session.h"
+
+namespace arcus::http {
+
+/// Bodies up to this size are kept for a second attempt.
+static constexpr std::size_t max_replay_body = 16 * 1024;
+
+bool HttpSession::begin(const RequestHead& head, std::string_view rest) {
+  if (connection_.server().config().get() != &connection_.config()) connection_.renew_config();
+  Exchange& exchange = *exchange_;
+  exchange.has_head = true;
+  exchange.method = head.method;
+  exchange.client_minor = head.minor;
+  exchange.client_keeps = head.keep_alive;
+  exchange.bytes_in = head.size;
+  exchange.request.coder().start(head.framing, head.content_length, head.framing);
+  note(head);
+  if (!admit(head)) {
+    // reply() has answered and perhaps closed; what followed is the next request when the client is kept.
+    if (phase_ == Phase::over) return false;
+    client_in_.keep(rest);
+    return true;
+  }
+  return dispatch(head, rest);
+}
+
+/// Keeps for the record what will be gone by then.
+void HttpSession::note(const RequestHead& head) {
+  Notes& notes = exchange_->notes;
+  notes.set(NoteKind::method, head.method_name);
+  if (!connection_.config().access_log) return;
+  notes.set(NoteKind::target, head.target_text);
+  for (const Field& field : head.fields) {
+    if (field.id != FieldId::other) continue;
+    if (equals_lower(field.name, "user-agent")) notes.set(NoteKind::user_agent, field.value);
+    if (equals_lower(field.name, "referer")) notes.set(NoteKind::referer, field.value);
+  }
+}
+
+bool HttpSession::admit(const RequestHead& head) {
+  if (has_passed(head, config().via)) {
+    reply(508, Reason::loop_detected);
+    return false;
+  }
+  if (!(config().reverse ? admit_reverse(head) : admit_forward(head))) return false;
+  return admit_hops(head);
+}
+
+bool HttpSession::admit_reverse(const RequestHead& head) {
+  if (head.method == Method::connect) {
+    static constexpr OwnField allow[] = {{"Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"}};
+    reply(405, Reason::unsupported_method, allow);
+    return false;
+  }
+  if (!connection_.config().policy->empty()) {
+    const Authority& asked = head.target.form == TargetForm::absolute ? head.target.authority : head.host;
+    exchange_->host = asked.host;
+    exchange_->port = connection_.config().wire.listen_port;
+    const auto decision = connection_.config().policy->decide(question(), nullptr);
+    if (decision.verdict == policy::Verdict::deny) {
+      reply(403, decision.reason);
+      return false;
+    }
+  }
+  Reason reason = Reason::no_backend;
+  if (choose_backend(reason)) return true;
+  static constexpr OwnField retry[] = {{"Retry-After", "1"}};
+  reply(503, reason, retry);
+  return false;
+}
+
+bool HttpSession::admit_forward(const RequestHead& head) {
+  if (head.target.form != TargetForm::absolute && head.target.form != TargetForm::authority) {
+    reject(bad_request);
+    return false;
+  }
+  Exchange& exchange = *exchange_;
+  exchange.host = head.target.authority.host;
+  exchange.port = head.target.authority.port;
+  exchange.literal = head.target.authority.literal;
+  const bool open = head.method == Method::connect ? config().may_connect(exchange.port)
+                                                   : !policy::is_bad_http_port(exchange.port);
+  if (!open) {
+    reply(403, Reason::destination_denied);
+    return false;
+  }
+  if (connection_.config().policy->empty()) return true;
+  const auto decision = connection_.config().policy->decide(question(), nullptr);
+  if (decision.verdict != policy::Verdict::deny) return true;
+  reply(403, decision.reason);
+  return false;
+}
+
+/// The value of Max-Forwards, when there is one that can be read.
+static std::optional<std::uint64_t> max_forwards_of(const RequestHead& head) {
+  const Field* field = head.fields.find(FieldId::max_forwards);
+  if (field == nullptr || field->value.empty() || field->value.size() > 9) return std::nullopt;
+  std::uint64_t value = 0;
+  for (const char c : field->value) {
+    if (c < '0' || c > '9') return std::nullopt;
+    value = value * 10 + static_cast<std::uint64_t>(c - '0');
+  }
+  return value;
+}
+
+static bool counts_hops(Method method) noexcept {
+  return method == Method::trace || method == Method::options;
+}
+
+/// TRACE and OPTIONS end here when Max-Forwards says so (RFC 9110, 7.6.2).
+bool HttpSession::admit_hops(const RequestHead& head) {
+  if (!counts_hops(head.method) || max_forwards_of(head) != 0) return true;
+  static constexpr OwnField allow[] = {{"Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH, CONNECT"}};
+  if (head.method == Method::trace) {
+    reply(405, Reason::unsupported_method, allow);
+  } else {
+    reply(200, Reason::ok, allow);
+  }
+  return false;
+}
+
+std::size_t HttpSession::write_head(const RequestHead& head, std::span<char> out) {
+  Exchange& exchange = *exchange_;
+  if (head.connection.upgrade && head.minor == 1)
+    if (const Field* field = head.fields.find(FieldId::upgrade))
+      exchange.upgrade = config().upgrade_of(field->value);
+  const bool absolute = head.target.form == TargetForm::absolute;
+  const ForwardedFor mode = config().forwarded_for;
+  const bool tells = mode == ForwardedFor::append || mode == ForwardedFor::replace;
+  const std::string client = tells ? connection_.peer().address.unmapped().to_string() : std::string{};
+  auto hops = max_forwards_of(head);
+  if (hops && counts_hops(head.method)) --*hops;
+  return write_request(head,
+                       {.authority = absolute ? head.target.authority.text : head.host.text,
+                        .via = config().via,
+                        .client = client,
+                        .forwarded_for = mode,
+                        .upgrade = exchange.upgrade,
+                        .max_forwards = hops},
+                       out);
+}
+
+bool HttpSession::dispatch(const RequestHead& head, std::string_view rest) {
+  Exchange& exchange = *exchange_;
+  if (head.method == Method::connect) {
+    client_in_.keep(rest);
+    dial();
+    return false;
+  }
+  const std::span<char> out{workspace().out};
+  const std::size_t size = write_head(head, out);
+  if (size == 0) return reject({431, Reason::header_too_large});
+  const CodedBytes body = exchange.request.coder().feed(rest, out.subspan(size));
+  if (body.bad) return reject(bad_request);
+  exchange.bytes_in += body.consumed;
+  exchange.reusable = is_idempotent(head.method) && exchange.request.coder().done() &&
+                      body.out.size() <= max_replay_body && exchange.upgrade.empty();
+  const std::string_view text{out.data(), size};
+  exchange.pending.assign(text).append(body.out);
+  client_in_.keep(rest.substr(body.consumed));
+  if (exchange.reusable) exchange.upstream = take_kept();
+  if (!exchange.upstream.valid()) {
+    dial();
+    return false;
+  }
+  exchange.reused = true;
+  phase_ = Phase::exchange;
+  return send_request(text, body.out);
+}
+
+bool HttpSession::reject(Fault fault) {
+  exchange_->client_keeps = false;
+  return reply(fault.status, fault.reason);
+}
+
+bool HttpSession::reply(std::uint16_t status, Reason reason, std::span<const OwnField> fields) {
+  Exchange& exchange = *exchange_;
+  if (exchange.answered) {
+    abort(reason);
+    return false;
+  }
+  const bool keeps =
+      exchange.has_head && exchange.client_keeps && exchange.request.coder().done() && !is_draining();
+  std::string hint;
+  if (exchange.denied_range != nullptr && reason == Reason::destination_denied) {
+    hint = "an operator may open it: arcusctl acl add allow --to ";
+    hint.append(exchange.denied_range->cidr).append(" -t ").append(connection_.config().tenant->name);
+  }
+  const std::string date = http_date();
+  const std::span<char> out{workspace().out};
+  const std::size_t size = write_error({.status = status,
+                                        .reason = reason,
+                                        .proxy = connection_.config().facts->instance(),
+                                        .hint = hint,
+                                        .date = date,
+                                        .keep_alive = keeps,
+                                        .head_only = exchange.method == Method::head,
+                                        .client_minor = exchange.client_minor,
+                                        .fields = fields},
+                                       out);
+  exchange.status = status;
+  exchange.reason = reason;
+  exchange.dialer.reset();
+  exchange.upstream.close();
+  exchange.slot.give_back();
+  if (!keeps) {
+    exchange.bytes_out += size;
+    connection_.count_out(size);
+    record();
+    close_politely({out.data(), size});
+    return false;
+  }
+  exchange.request.clear(net());
+  exchange.upstream_in.clear();
+  exchange.upstream_keeps = false;
+  exchange.answered = true;
+  phase_ = Phase::exchange;
+  if (exchange.response.send(client(), {out.data(), size}, {})) return true;
+  abort(Reason::client_closed);
+  return false;
+}
+
+}  // namespace arcus::http

@@ -1,0 +1,213 @@
+#include "proxies/http/session.h"
+
+#include <cstring>
+#include <string>
+#include <utility>
+
+namespace arcus::http {
+
+/// Pipelined requests that need no upstream must not keep the thread from other clients.
+static constexpr int max_steps = 128;
+
+HttpSession::HttpSession(HttpHandler& handler, ClientConnection connection)
+    : Session(std::move(connection)), handler_(handler) {}
+
+void HttpSession::start() {
+  client().set_handler(this);
+  handler_.timers().keepalive->arm(deadline_);
+  run();
+}
+
+void HttpSession::on_ready(Stream&) { run(); }
+void HttpSession::on_deferred() { run(); }
+
+void HttpSession::run() {
+  if (running_) return;  // called back from within a step: the loop below goes on anyway
+  running_ = true;
+  bool more = true;
+  for (int steps = 0; more; ++steps) {
+    if (steps == max_steps) {
+      net().poller.defer(*this);
+      break;
+    }
+    switch (phase_) {
+      case Phase::head:
+        more = read_head();
+        break;
+      case Phase::dialing:
+        if (client().broken()) abort(Reason::client_closed);
+        more = false;
+        break;
+      case Phase::exchange:
+        more = move_exchange();
+        break;
+      case Phase::tunnel:
+      case Phase::over:
+        more = false;
+        break;
+    }
+  }
+  running_ = false;
+}
+
+bool HttpSession::read_head() {
+  std::string_view bytes;
+  if (std::exchange(client_fresh_, false)) {
+    std::memcpy(net().scratch.data(), client_in_.view().data(), client_in_.size());
+    bytes = {net().scratch.data(), client_in_.size()};
+    client_in_.clear();
+  } else {
+    const IoResult got = read_behind(net(), client(), client_in_, bytes);
+    if (got.status == IoStatus::blocked) return false;
+    if (got.status != IoStatus::ok) {
+      lost_before_request(got.status);
+      return false;
+    }
+    connection_.count_in(got.bytes);
+  }
+  if (!exchange_) {
+    exchange_ = handler_.take_exchange();
+    exchange_->started = connection_.thread().now();
+  }
+  if (!worth_parsing(bytes, tried_)) return needs_more(bytes);
+  RequestHead& head = workspace().request;
+  switch (parse_request(bytes, head)) {
+    case Parse::need_more:
+      return needs_more(bytes);
+    case Parse::bad:
+      exchange_->bytes_in = bytes.size();
+      return reject(head.fault);
+    case Parse::done:
+      break;
+  }
+  tried_ = 0;
+  in_head_ = false;
+  deadline_.disarm();
+  return begin(head, bytes.substr(head.size));
+}
+
+bool HttpSession::needs_more(std::string_view bytes) {
+  client_in_.keep(bytes);
+  if (!std::exchange(in_head_, true)) handler_.timers().header->arm(deadline_);
+  return client().readable();
+}
+
+/// The client has closed between requests, or within a head.
+void HttpSession::lost_before_request(IoStatus status) {
+  if (exchange_) {
+    exchange_->bytes_in = client_in_.size();
+    return abort(Reason::client_closed);
+  }
+  if (status == IoStatus::failed) client().reset();
+  phase_ = Phase::over;
+  deadline_.disarm();
+  end();
+}
+
+void HttpSession::on_deadline(Deadline&) {
+  if (phase_ == Phase::head) {
+    if (in_head_) {
+      exchange_->bytes_in = client_in_.size();
+      reply(408, Reason::header_timeout);
+    } else {
+      phase_ = Phase::over;
+      end();
+    }
+    return;
+  }
+  if (phase_ != Phase::exchange) return;
+  Exchange& exchange = *exchange_;
+  if (exchange.answered) return abort(Reason::body_timeout);
+  const bool sent = exchange.request.finished() || exchange.upload_broken;
+  if (sent) {
+    reply(504, Reason::response_timeout);
+  } else {
+    reply(exchange.request.flushed() ? 408 : 504, Reason::body_timeout);
+  }
+  run();
+}
+
+std::chrono::microseconds HttpSession::since_start() const noexcept {
+  return std::chrono::duration_cast<std::chrono::microseconds>(connection_.thread().now() -
+                                                               exchange_->started);
+}
+
+void HttpSession::record() {
+  const Exchange& exchange = *exchange_;
+  const bool tunnel = phase_ == Phase::tunnel;
+  connection_.record({.kind = tunnel ? RecordKind::connection : RecordKind::request,
+                      .reason = exchange.reason,
+                      .started = exchange.started,
+                      .response_time = exchange.response_time,
+                      .status = exchange.status,
+                      .tag = tunnel ? "TCP_TUNNEL" : "",
+                      .method = exchange.notes.get(NoteKind::method),
+                      .target = exchange.notes.get(NoteKind::target),
+                      .version = !exchange.has_head           ? ""
+                                 : exchange.client_minor == 0 ? "HTTP/1.0"
+                                                              : "HTTP/1.1",
+                      .referer = exchange.notes.get(NoteKind::referer),
+                      .user_agent = exchange.notes.get(NoteKind::user_agent),
+                      .content_type = exchange.notes.get(NoteKind::content_type),
+                      .upstream = exchange.address,
+                      .upstream_reused = exchange.reused,
+                      .bytes_in = exchange.bytes_in,
+                      .bytes_out = exchange.bytes_out,
+                      .dns_time = exchange.dns_time,
+                      .connect_time = exchange.connect_time});
+}
+
+void HttpSession::release_exchange() {
+  if (exchange_) handler_.give_exchange(std::move(exchange_));
+}
+
+void HttpSession::abort(Reason reason) {
+  exchange_->reason = reason;
+  record();
+  phase_ = Phase::over;
+  deadline_.disarm();
+  unqueue();
+  relay_.reset();
+  exchange_->upstream.reset();
+  release_exchange();
+  client().reset();
+  end();
+}
+
+void HttpSession::close_politely(std::string_view rest) {
+  phase_ = Phase::over;
+  deadline_.disarm();
+  unqueue();
+  release_exchange();
+  const std::string last{rest};
+  end();  // the object lives on until the batch is over
+  std::move(connection_).close_politely(last);
+}
+
+void HttpSession::on_drain() {
+  draining_ = true;
+  if (phase_ == Phase::head && !exchange_) close_politely({});
+}
+
+void HttpSession::on_kill(Reason reason) {
+  if (phase_ == Phase::over) return;
+  if (exchange_) return abort(reason);
+  phase_ = Phase::over;
+  deadline_.disarm();
+  client().reset();
+  end();
+}
+
+/// Rules that tightened end tunnels they would not have let begin; requests are judged one by one anyway.
+void HttpSession::on_config() {
+  if (phase_ != Phase::tunnel || config().reverse) return;
+  const ServerConfig& newest = *connection_.server().config();
+  if (newest.policy->empty() && connection_.config().policy->empty()) return;
+  const policy::Request asked = question();
+  policy::Decision decision = newest.policy->decide(asked, nullptr);
+  if (decision.verdict != policy::Verdict::deny && exchange_->address)
+    decision = newest.policy->decide_address(asked, *exchange_->address, {});
+  if (decision.verdict == policy::Verdict::deny) abort(decision.reason);
+}
+
+}  // namespace arcus::http

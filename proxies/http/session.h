@@ -1,0 +1,129 @@
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string_view>
+
+#include "lib/http/write.h"
+#include "lib/net/deadline.h"
+#include "lib/net/dial.h"
+#include "lib/net/relay.h"
+#include "lib/runtime/connection.h"
+#include "lib/runtime/thread.h"
+#include "proxies/http/config.h"
+#include "proxies/http/exchange.h"
+#include "proxies/http/handler.h"
+
+namespace arcus::http {
+
+/// One client of an http server: requests one after the other (what is pipelined waits in its socket), each
+/// to its upstream, or a tunnel after CONNECT or an upgrade. While nothing is asked, no Exchange and no
+/// buffer is held.
+class HttpSession final : public Session,
+                          private StreamHandler,
+                          private DeadlineHandler,
+                          private DialHandler,
+                          private RelayHandler,
+                          private Deferred {
+ public:
+  HttpSession(HttpHandler& handler, ClientConnection connection);
+
+  void start() override;
+  void on_drain() override;
+  void on_config() override;
+  void on_kill(Reason reason) override;
+
+ private:
+  enum class Phase : std::uint8_t {
+    head,      ///< between requests, or within a request head
+    dialing,   ///< a request waits for its upstream
+    exchange,  ///< bodies and the answer are on their way
+    tunnel,    ///< the relay has both streams
+    over,
+  };
+
+  // session.cc: the client's life.
+  void on_ready(Stream& stream) override;
+  void on_deadline(Deadline& deadline) override;
+  void on_deferred() override;
+  /// Goes on until something has to be waited for. The steps return true when the next one may run.
+  void run();
+  bool read_head();
+  bool needs_more(std::string_view bytes);
+  void lost_before_request(IoStatus status);
+  void record();
+  /// Nothing more will come of the connection: records what was asked, then RST.
+  void abort(Reason reason);
+  void close_politely(std::string_view rest);
+  void release_exchange();
+
+  // request.cc: from a head to an upstream.
+  bool begin(const RequestHead& head, std::string_view rest);
+  void note(const RequestHead& head);
+  bool admit(const RequestHead& head);
+  bool admit_forward(const RequestHead& head);
+  bool admit_reverse(const RequestHead& head);
+  bool admit_hops(const RequestHead& head);
+  bool dispatch(const RequestHead& head, std::string_view rest);
+  std::size_t write_head(const RequestHead& head, std::span<char> out);
+  /// Answers with an error of our own; keeps the client when nothing of its request is left unread.
+  bool reply(std::uint16_t status, Reason reason, std::span<const OwnField> fields = {});
+  bool reject(Fault fault);
+
+  // upstream.cc: which upstream, and getting there.
+  policy::Request question() const;
+  Reason judge(const Endpoint& address);
+  bool choose_backend(Reason& reason);
+  Stream take_kept();
+  Stream take_kept(const Endpoint& address);
+  void dial();
+  Reason on_address(const Endpoint& address) override;
+  Stream on_reuse(const Endpoint& address) override;
+  void on_dialed(Stream stream, const Endpoint& address, bool reused) override;
+  void on_dial_failed(Reason reason) override;
+  bool send_request(std::string_view head, std::string_view body);
+  /// The upstream has gone before it answered: once more elsewhere, or 502.
+  bool lost_upstream();
+
+  // answer.cc: the exchange.
+  bool move_exchange();
+  bool move_request();
+  bool read_answer();
+  bool take_answer(std::span<char> bytes, std::size_t& used);
+  bool pass_interim(const ResponseHead& head);
+  bool pass_answer(const ResponseHead& head, std::string_view rest, std::size_t& used);
+  bool bad_answer();
+  bool move_answer();
+  bool finish();
+
+  // tunnel.cc
+  void make_relay();
+  bool open_tunnel(Stream upstream);
+  bool switch_protocols(const ResponseHead& head, std::string_view rest);
+  void on_relayed(std::size_t from_client, std::size_t from_backend) noexcept override;
+  void on_relay_done(Reason reason) override;
+
+  Stream& client() noexcept { return connection_.stream(); }
+  NetContext& net() const noexcept { return connection_.thread().net(); }
+  const HttpConfig& config() const noexcept {
+    return static_cast<const HttpConfig&>(*connection_.config().protocol_config);
+  }
+  std::chrono::microseconds since_start() const noexcept;
+  bool is_draining() const noexcept { return draining_ || connection_.server().is_draining(); }
+
+  HttpHandler& handler_;
+  std::unique_ptr<Exchange> exchange_;
+  std::unique_ptr<Relay> relay_;
+  Deadline deadline_{*this};
+  Backlog client_in_;      ///< read, not yet understood
+  std::size_t tried_ = 0;  ///< how much of a head was there when it was last parsed
+  Phase phase_ = Phase::head;
+  bool client_fresh_ = false;  ///< client_in_ has not been parsed since it was kept
+  bool in_head_ = false;       ///< header_timeout runs
+  bool draining_ = false;
+  bool running_ = false;
+};
+
+}  // namespace arcus::http

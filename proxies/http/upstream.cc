@@ -1,0 +1,165 @@
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "lib/net/resolver.h"
+#include "proxies/http/session.h"
+
+namespace arcus::http {
+
+/// Backends tried for one request at the most.
+static constexpr std::size_t max_attempts = 3;
+
+policy::Request HttpSession::question() const {
+  const auto minutes =
+      std::chrono::duration_cast<std::chrono::minutes>(wall_now().time_since_epoch()).count();
+  return {.client = connection_.peer().address,
+          .host = exchange_->host,
+          .port = exchange_->port,
+          .method = exchange_->notes.get(NoteKind::method),
+          .minute_of_day = static_cast<int>(minutes % (24 * 60))};
+}
+
+/// By the rules and the destination guard. Backends an operator configured are exempt.
+Reason HttpSession::judge(const Endpoint& address) {
+  if (config().reverse) return Reason::ok;
+  const policy::Policy& policy = *connection_.config().policy;
+  if (policy.empty()) {
+    const policy::SpecialRange* range = policy::find_special(address.address);
+    if (range == nullptr) return Reason::ok;
+    exchange_->denied_range = range;
+    return Reason::destination_denied;
+  }
+  const policy::Decision decision = policy.decide_address(question(), address, {});
+  if (decision.verdict != policy::Verdict::deny) return Reason::ok;
+  exchange_->denied_range = decision.range;
+  return decision.reason;
+}
+
+bool HttpSession::choose_backend(Reason& reason) {
+  Exchange& exchange = *exchange_;
+  if (exchange.tried.size() >= max_attempts) return false;
+  BackendChooser& chooser = connection_.server().chooser();
+  exchange.backend = chooser.pick(*connection_.config().backends, exchange.tried,
+                                  client_key(connection_.peer().address), connection_.thread().now(), reason);
+  if (exchange.backend == nullptr) return false;
+  exchange.tried.push_back(chooser.last_index());
+  exchange.slot = BackendSlot(exchange.backend->health);
+  exchange.host = exchange.backend->spec.host;
+  exchange.port = exchange.backend->spec.port;
+  exchange.literal = config().backend_literals[chooser.last_index()];
+  return true;
+}
+
+Stream HttpSession::take_kept(const Endpoint& address) {
+  Exchange& exchange = *exchange_;
+  Stream kept =
+      connection_.thread().keep_alive().take({.server = connection_.config().number, .address = address});
+  if (kept.valid()) exchange.address = address;
+  return kept;
+}
+
+/// A kept connection to where the request goes, if it is known without a look-up.
+Stream HttpSession::take_kept() {
+  Exchange& exchange = *exchange_;
+  if (exchange.literal) {
+    const Endpoint address{exchange.literal->unmapped(), exchange.port};
+    return judge(address) == Reason::ok ? take_kept(address) : Stream();
+  }
+  for (const IpAddress& known : net().resolver.known(exchange.host)) {
+    const Endpoint address{known, exchange.port};
+    if (judge(address) != Reason::ok) continue;
+    if (Stream kept = take_kept(address); kept.valid()) return kept;
+  }
+  return {};
+}
+
+void HttpSession::dial() {
+  Exchange& exchange = *exchange_;
+  phase_ = Phase::dialing;
+  deadline_.disarm();
+  DialHandler& hears = *this;  // a private base: make_unique could not convert
+  exchange.dialer = std::make_unique<Dialer>(net(), hears);
+  const auto timeout = connection_.config().connection_timeout();
+  const std::size_t chances = std::min(max_attempts, connection_.config().backends->all().size());
+  const bool more = config().reverse && exchange.tried.size() < chances;
+  exchange.dialer->start({.host = exchange.host,
+                          .port = exchange.port,
+                          .timeout = more ? timeout / 3 : timeout,
+                          .source = config().egress});
+}
+
+Reason HttpSession::on_address(const Endpoint& address) {
+  if (const Reason denied = judge(address); denied != Reason::ok) return denied;
+  if (config().reverse || !connection_.config().facts->is_own(address)) return Reason::ok;
+  exchange_->denied_range = nullptr;
+  return Reason::destination_denied;
+}
+
+Stream HttpSession::on_reuse(const Endpoint& address) {
+  return exchange_->reusable && !exchange_->retried ? take_kept(address) : Stream();
+}
+
+void HttpSession::on_dialed(Stream stream, const Endpoint& address, bool reused) {
+  Exchange& exchange = *exchange_;
+  exchange.dns_time = exchange.dialer->times().dns;
+  exchange.connect_time = exchange.dialer->times().connect;
+  exchange.dialer.reset();
+  exchange.address = address;
+  exchange.reused = reused;
+  if (exchange.backend != nullptr && !reused)
+    connection_.server().note_connect(*exchange.backend, Reason::ok);
+  if (exchange.method == Method::connect) {
+    open_tunnel(std::move(stream));
+    return;
+  }
+  exchange.upstream = std::move(stream);
+  phase_ = Phase::exchange;
+  send_request(exchange.pending, {});
+  if (!exchange.reusable) exchange.pending = {};  // what was not taken is kept by the pump
+  run();
+}
+
+void HttpSession::on_dial_failed(Reason reason) {
+  Exchange& exchange = *exchange_;
+  exchange.dialer.reset();
+  if (exchange.backend != nullptr) {
+    connection_.server().note_connect(*exchange.backend, reason);
+    exchange.slot.give_back();
+    Reason ignored = reason;
+    if (choose_backend(ignored)) return dial();
+  }
+  reply(status_of(reason), reason);
+  run();
+}
+
+/// Sends what the upstream is to get first, and starts the timer for what comes next.
+bool HttpSession::send_request(std::string_view head, std::string_view body) {
+  Exchange& exchange = *exchange_;
+  exchange.upstream.set_handler(this);
+  if (!exchange.request.send(exchange.upstream, head, body)) exchange.upload_broken = true;
+  exchange.request.take_written();
+  (exchange.request.finished() ? handler_.timers().response : handler_.timers().body)->arm(deadline_);
+  return true;
+}
+
+bool HttpSession::lost_upstream() {
+  Exchange& exchange = *exchange_;
+  const bool silent = exchange.upstream_in.empty() && exchange.interims == 0;
+  if (!silent || !exchange.reusable || exchange.retried) return reply(502, Reason::upstream_closed);
+  exchange.retried = true;
+  exchange.upstream.close();
+  exchange.upload_broken = false;
+  exchange.request.clear(net());
+  exchange.address.reset();
+  Reason ignored = Reason::ok;
+  if (exchange.backend != nullptr) {
+    const Backend* same = exchange.backend;
+    if (!choose_backend(ignored)) exchange.backend = same;
+  }
+  dial();
+  return false;
+}
+
+}  // namespace arcus::http
