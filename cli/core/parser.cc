@@ -205,7 +205,10 @@ Parsed parse(const Noun& noun, const Command& command, const std::vector<std::st
   CLI::App app;
   app.set_help_flag("");
   app.allow_extras();
-  CLI::Option* positionals = app.add_option("words")->expected(0, CLI::detail::expected_max_vector_size);
+  CLI::Option* positionals = app.add_option("words")
+                                 ->expected(0, CLI::detail::expected_max_vector_size)
+                                 ->allow_extra_args(true)
+                                 ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   const std::vector<Bound> bound = bind_all(app, line.own);
   run_parser(app, line, words);
 
@@ -216,7 +219,8 @@ Parsed parse(const Noun& noun, const Command& command, const std::vector<std::st
     if (item.option->count() > 0)
       (item.is_global ? globals : own).push_back({item.info, item.option->results()});
   choose_variant(line, bare, own);
-  for (const std::string& word : app.remaining()) unknown_option(line, word);
+  for (const std::string& word : app.remaining())
+    if (word != "--") unknown_option(line, word);
   refuse_idle_globals(line, globals);
   distribute(line, bare, own);
   add_environment(line.own, own);

@@ -11,6 +11,7 @@
 #include "cli/core/targets.h"
 #include "lib/base/error.h"
 #include "lib/db/database.h"
+#include "lib/registry/catalog.h"
 #include "lib/registry/spec.h"
 #include "tests/unit/cli/table_of_nouns.h"
 
@@ -23,9 +24,12 @@ namespace {
 class Scratch {
  public:
   Scratch() {
-    std::string name = std::filesystem::temp_directory_path() / "arcus-cli-XXXXXX";
-    directory_ = ::mkdtemp(name.data());
-    Database{path(), OpenMode::create};
+    std::string pattern = std::filesystem::temp_directory_path() / "arcus-cli-XXXXXX";
+    directory_ = ::mkdtemp(pattern.data());
+    {
+      Database db{path(), OpenMode::create};
+      registry::prepare_registry(db, catalog());
+    }
     Context context = make("set");
     context.change([](Database& db) {
       registry::add_tenant(db, {.name = "acme"});

@@ -12,6 +12,7 @@ extern const Arg<std::vector<std::string_view>> backend;
 extern const Arg<std::chrono::milliseconds> pause;
 extern const Arg<bool> tls;
 extern const Arg<std::string_view> mode;
+extern const Arg<std::vector<std::string_view>> refs;
 extern const Noun thing_noun;
 extern const Noun look_noun;
 
