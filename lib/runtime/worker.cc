@@ -4,6 +4,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <asio/io_context.hpp>
+#include <asio/signal_set.hpp>
 #include <cerrno>
 #include <csignal>
 #include <optional>
@@ -43,6 +45,9 @@ static int serve(int channel_fd, std::span<const Protocol* const> protocols) {
   if (!hello) return 0;
   if (check_log_filter(hello->log_filter).empty()) set_log({.filter = hello->log_filter});
   raise_descriptor_limit();
+  // Asio's signal pipe is made here: inside the sandbox F_SETFL is refused, the pipe would block its reader.
+  asio::io_context before_sandbox;
+  const asio::signal_set signal_pipe{before_sandbox};
   const SandboxState state = enter_sandbox({.uid = hello->uid, .gid = hello->gid, .mode = hello->sandbox});
   WorkerLoop loop(std::move(channel), *hello, protocols);
   return loop.run({.pid = ::getpid(),
