@@ -63,11 +63,13 @@ def connects(port, address="127.0.0.1"):
     try:
         socket.create_connection((address, port), 1).close()
         return True
+    except ConnectionResetError:
+        return True  # accepted, then closed at once
     except OSError:
         return False
 
 
-def story_of(folder, lines=25):
+def story_of(folder, lines=12):
     """The tail of what was run and of the logs, for a failure."""
     text = []
     for place, _, names in os.walk(folder):
@@ -168,7 +170,7 @@ class World:
     def remember(self, args, result):
         with open(self.path("calls"), "a", encoding="utf-8") as file:
             file.write(f"$ arcusctl {' '.join(map(str, args))}   # exit {result.code}, {result.seconds:.3f} s\n")
-            for line in (result.out + result.err).splitlines()[:12]:
+            for line in (result.out + result.err).splitlines()[:6]:
                 file.write(f"    {line}\n")
 
     def json(self, *args, **more):
@@ -210,8 +212,8 @@ class World:
 
     def worker_of(self, tenant):
         """Pid of the worker that serves `tenant`, from the registry."""
-        rows = self.query("SELECT worker.pid FROM worker JOIN tenant ON tenant.worker_group = worker.worker_group "
-                          f"OR tenant.name = worker.worker_group OR tenant.id = worker.worker_group WHERE tenant.name='{tenant}'")
+        rows = self.query("SELECT worker.pid FROM worker JOIN tenant ON coalesce(tenant.worker_group, 'tenant:' || tenant.id) "
+                          f"= worker.worker_group WHERE tenant.name = '{tenant}'")
         return int(rows[0][0])
 
     # -- the file ----------------------------------------------------------------------------------------------------

@@ -126,7 +126,7 @@ def report(entry, result):
         print(f"           = {figure}")
     if result["detail"] and result["state"] != "ok":
         for line in result["detail"].rstrip().splitlines():
-            print(f"           | {line}")
+            print(f"           | {line[:400]}")
         if result["state"] == "failed":
             print(f"           | folder: {entry.folder}", flush=True)
 

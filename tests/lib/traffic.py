@@ -166,15 +166,16 @@ def read_all(connection):
 
 
 def exchange(port, data, timeout=10.0, half_close=False):
-    """Sends bytes, returns all bytes that come back until the end of the stream (or the timeout)."""
-    with connect(port, timeout=timeout) as connection:
-        connection.sendall(data)
-        if half_close:
-            connection.shutdown(socket.SHUT_WR)
-        try:
+    """Sends bytes, returns all bytes that come back until the end of the stream (a reset is one) or the timeout.
+    A refused connect is an error."""
+    try:
+        with connect(port, timeout=timeout) as connection:
+            connection.sendall(data)
+            if half_close:
+                connection.shutdown(socket.SHUT_WR)
             return read_all(connection)
-        except TimeoutError:
-            return b""
+    except (ConnectionResetError, BrokenPipeError, TimeoutError):
+        return b""
 
 
 def read_answer(connection, buffer=b"", no_body=False):

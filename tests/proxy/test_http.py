@@ -10,9 +10,10 @@ from traffic import (Nginx, Origin, answer_with, connect, curl, drip, echo, exch
                      read_answer, read_head, through)
 
 
-def proxy(w, *flags, allow=True):
+def proxy(w, *flags, allow=True, threads=0):
     """A running http server acme/web; returns its port."""
     w.init("acme")
+    w.ctl("tenant", "set", "acme", f"worker_threads={threads}")
     port = w.server("http", "acme/web", *flags)
     if allow:
         w.allow_loopback("acme")
@@ -261,7 +262,7 @@ def websocket(w):
 @test("reverse: a server with backends serves origin-form, balances, fails over, never forwards", timeout=60)
 def reverse(w):
     one, two = Origin(answer_with(b"one")), Origin(answer_with(b"two"))
-    port = proxy(w, "--backend", one.address, "--backend", two.address, allow=False)
+    port = proxy(w, "--backend", one.address, "--backend", two.address, allow=False, threads=1)
     bodies = [curl(w, f"http://127.0.0.1:{port}/x") for _ in range(8)]
     equal((bodies.count("one"), bodies.count("two")), (4, 4))
     third = Origin(answer_with(b"three"))
