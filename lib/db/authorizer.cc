@@ -8,6 +8,9 @@
 
 namespace arcus {
 
+/// Longer values are not in the file; only an expression like randomblob(1e9) makes them.
+static constexpr int longest_value = 16 << 20;
+
 static int judge_read(const StatementRules& rules, std::string_view table, std::string_view column,
                       std::string_view through) {
   if (column == "password_hash" && !rules.may_write_rows) return SQLITE_IGNORE;
@@ -45,6 +48,7 @@ ReadingOnly::ReadingOnly(Database& db, std::span<const std::string_view> names)
     : db_(db), rules_{.names = names} {
   auto views = db_.query("SELECT name FROM sqlite_schema WHERE type = 'view'");
   while (views.step()) rules_.views.emplace_back(views.text(0));
+  longest_before_ = sqlite3_limit(db_.handle(), SQLITE_LIMIT_LENGTH, longest_value);
   sqlite3_set_authorizer(db_.handle(), judge, &rules_);
 }
 
@@ -54,6 +58,9 @@ RowsOnly::RowsOnly(Database& db) : db_(db), rules_{.may_write_rows = true} {
 
 RowsOnly::~RowsOnly() { sqlite3_set_authorizer(db_.handle(), nullptr, nullptr); }
 
-ReadingOnly::~ReadingOnly() { sqlite3_set_authorizer(db_.handle(), nullptr, nullptr); }
+ReadingOnly::~ReadingOnly() {
+  sqlite3_limit(db_.handle(), SQLITE_LIMIT_LENGTH, longest_before_);
+  sqlite3_set_authorizer(db_.handle(), nullptr, nullptr);
+}
 
 }  // namespace arcus

@@ -30,6 +30,7 @@ class ReadingOnly {
  private:
   Database& db_;
   StatementRules rules_;
+  int longest_before_ = 0;
 };
 
 /// While it lives the connection prepares only statements that read or that change rows: no schema, no

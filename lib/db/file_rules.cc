@@ -92,7 +92,8 @@ void create_file(const fs::path& path) {
     throw open_error("cannot create ", path, errno);
   }
   const struct stat directory = status_of(path.parent_path());
-  if ((directory.st_mode & S_IWGRP) != 0) {
+  // A directory of a group shares its files; one of everybody (/tmp) does not.
+  if ((directory.st_mode & S_IWGRP) != 0 && (directory.st_mode & S_IWOTH) == 0) {
     const bool shared = ::fchown(fd.get(), static_cast<uid_t>(-1), directory.st_gid) == 0;
     if (shared) ::fchmod(fd.get(), 0660);
   }

@@ -90,6 +90,10 @@ TEST_CASE("database: a new file is private, in a group's directory the group's")
     REQUIRE(::stat((directory / "deep" / "er" / name).c_str(), &status) == 0);
     CHECK((status.st_mode & 0777) == 0600);
   }
+  REQUIRE(::chmod(directory.path().c_str(), 01777) == 0);
+  make_registry(directory / "c.db");
+  REQUIRE(::stat((directory / "c.db").c_str(), &status) == 0);
+  CHECK((status.st_mode & 0777) == 0600);
   REQUIRE(::chmod(directory.path().c_str(), 0770) == 0);
   make_registry(directory / "b.db");
   for (const char* name : {"b.db", "b.db-wal", "b.db.lock"}) {

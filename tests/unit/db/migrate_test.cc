@@ -203,6 +203,7 @@ TEST_CASE("reading only: nothing but SELECT, hashes read as NULL, the rest comes
     CHECK(value_of(db,
                    "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 4) SELECT "
                    "max(i) FROM n") == "4");
+    CHECK_THROWS_AS(value_of(db, "SELECT length(randomblob(900000000))"), Error);
     for (const std::string_view sql :
          {"DELETE FROM account", "UPDATE account SET name = 'x'", "DROP TABLE account", "CREATE TABLE t (a)",
           "ATTACH '/tmp/x' AS x", "PRAGMA user_version = 9", "BEGIN IMMEDIATE", "VACUUM",
