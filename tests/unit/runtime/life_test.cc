@@ -242,6 +242,9 @@ TEST_CASE("access log: one line for a connection, one for a refusal; off writes 
         std::string::npos);
 }
 
+#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+// The sanitizers want descriptors and system calls of their own.
+
 TEST_CASE("descriptors: a worker without any left turns clients away and recovers") {
   TestWorker worker({.max_connections = 1000, .descriptors = 48});
   Server backend(echo());
@@ -266,7 +269,6 @@ TEST_CASE("descriptors: a worker without any left turns clients away and recover
   CHECK(served);
 }
 
-#if !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 TEST_CASE("sandbox: a confined worker serves as any other, names are looked up too") {
   TestWorker worker({.threads = 2, .sandbox = "auto"});
   CHECK(worker.ready().no_new_privs);

@@ -1,0 +1,260 @@
+#include <doctest/doctest.h>
+
+#include <atomic>
+#include <map>
+#include <set>
+#include <thread>
+
+#include "lib/net/dial.h"
+#include "lib/net/resolv_conf.h"
+#include "tests/unit/net/loop.h"
+
+using namespace arcus;
+using namespace arcus::test;
+using namespace std::chrono_literals;
+
+namespace {
+
+struct Outcome final : DialHandler {
+  Reason on_address(const Endpoint& one) override {
+    judged.push_back(one);
+    return denied.contains(one.address.to_string()) ? Reason::destination_denied : Reason::ok;
+  }
+  Stream on_reuse(const Endpoint&) override { return std::move(idle); }
+  void on_dialed(Stream its_stream, const Endpoint& its_address, bool its_reused) override {
+    stream = std::move(its_stream);
+    address = its_address;
+    reused = its_reused;
+  }
+  void on_dial_failed(Reason its_reason) override { failure = its_reason; }
+  bool over() const { return stream.valid() || failure != Reason::ok; }
+
+  std::set<std::string> denied;
+  std::vector<Endpoint> judged;
+  Stream idle;
+  Stream stream;
+  Endpoint address;
+  bool reused = false;
+  Reason failure = Reason::ok;
+};
+
+/// A DNS server of one thread: answers A questions from a table, everything else with "no such name".
+class FakeDns {
+ public:
+  explicit FakeDns(std::map<std::string, std::vector<std::uint32_t>> names, std::uint32_t ttl = 60)
+      : names_(std::move(names)), ttl_(ttl), fd_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+    sockaddr_storage storage;
+    const socklen_t size = local(0).to(storage);
+    REQUIRE(::bind(fd_.get(), reinterpret_cast<sockaddr*>(&storage), size) == 0);
+    port_ = socket::local_endpoint(fd_.get()).port;
+    thread_ = std::jthread([this] { serve(); });
+  }
+  ~FakeDns() {
+    sockaddr_storage storage;
+    const socklen_t size = local(port_).to(storage);
+    ::sendto(fd_.get(), "", 0, 0, reinterpret_cast<sockaddr*>(&storage), size);
+  }
+  std::string resolv_conf() const { return "nameserver 127.0.0.1#" + std::to_string(port_) + "\n"; }
+  int questions() const { return questions_.load(); }
+
+ private:
+  void serve() {
+    std::array<char, 512> packet;
+    while (true) {
+      sockaddr_storage from;
+      socklen_t size = sizeof from;
+      const ssize_t n =
+          ::recvfrom(fd_.get(), packet.data(), packet.size(), 0, reinterpret_cast<sockaddr*>(&from), &size);
+      if (n <= 0) return;
+      const std::string reply = answer({packet.data(), static_cast<std::size_t>(n)});
+      ::sendto(fd_.get(), reply.data(), reply.size(), 0, reinterpret_cast<sockaddr*>(&from), size);
+    }
+  }
+  std::string answer(std::string_view question) {
+    std::string name;
+    std::size_t at = 12;
+    while (question[at] != 0) {
+      if (!name.empty()) name += '.';
+      name += question.substr(at + 1, static_cast<std::size_t>(question[at]));
+      at += 1 + static_cast<std::size_t>(question[at]);
+    }
+    const bool is_a = question[at + 2] == 1;
+    if (is_a) ++questions_;
+    const auto found = names_.find(name);
+    const std::size_t count = is_a && found != names_.end() ? found->second.size() : 0;
+    std::string reply{question.substr(0, 2)};
+    reply += '\x81';
+    reply += static_cast<char>(found == names_.end() ? 0x83 : 0x80);
+    reply += std::string("\0\1\0", 3) + static_cast<char>(count) + std::string(4, '\0');
+    reply += question.substr(12, at + 5 - 12);
+    for (std::size_t i = 0; i < count; ++i) {
+      reply += std::string("\xc0\x0c\0\1\0\1", 6);
+      for (int shift = 24; shift >= 0; shift -= 8) reply += static_cast<char>(ttl_ >> shift);
+      reply += std::string("\0\4", 2);
+      for (int shift = 24; shift >= 0; shift -= 8) reply += static_cast<char>(found->second[i] >> shift);
+    }
+    return reply;
+  }
+
+  std::map<std::string, std::vector<std::uint32_t>> names_;
+  std::uint32_t ttl_;
+  UniqueFd fd_;
+  std::uint16_t port_ = 0;
+  std::atomic<int> questions_{0};
+  std::jthread thread_;
+};
+
+struct Query final : ResolveQuery {
+  ~Query() override { cancel(); }
+  void on_resolved(Reason its_reason, std::span<const IpAddress> its_addresses) override {
+    reason = its_reason;
+    addresses.assign(its_addresses.begin(), its_addresses.end());
+  }
+  std::optional<Reason> reason;
+  std::vector<IpAddress> addresses;
+};
+
+}  // namespace
+
+TEST_CASE("dial: a literal connects without a look-up, and nothing is told inside start") {
+  Loop loop;
+  Listening listening;
+  Outcome outcome;
+  Dialer dialer(loop.net, outcome);
+  dialer.start({.host = "127.0.0.1", .port = listening.port});
+  CHECK_FALSE(outcome.over());
+  CHECK(dialer.is_active());
+  CHECK(loop.until([&] { return outcome.over(); }));
+  CHECK(outcome.stream.valid());
+  CHECK(outcome.stream.writable());
+  CHECK(outcome.address == local(listening.port));
+  CHECK_FALSE(dialer.is_active());
+}
+
+TEST_CASE("dial: refused, denied and unknown each have their reason") {
+  Loop loop;
+  loop.resolver.configure({.resolv_conf = "", .hosts = "127.0.0.2 private.test\n"});
+  std::uint16_t port = 0;
+  { port = Listening().port; }
+  struct Row {
+    const char* host;
+    Reason reason;
+  };
+  for (const Row& row :
+       {Row{"127.0.0.1", Reason::connect_refused}, Row{"127.0.0.2", Reason::destination_denied},
+        Row{"private.test", Reason::destination_denied}, Row{"bad..name", Reason::dns_failed}}) {
+    CAPTURE(row.host);
+    Outcome outcome;
+    outcome.denied = {"127.0.0.2"};
+    Dialer dialer(loop.net, outcome);
+    dialer.start({.host = row.host, .port = port});
+    CHECK_FALSE(outcome.over());
+    CHECK(loop.until([&] { return outcome.over(); }));
+    CHECK(outcome.failure == row.reason);
+  }
+}
+
+TEST_CASE("dial: the next allowed address is tried when one refuses, a denied one never") {
+  Loop loop;
+  Listening listening;
+  loop.resolver.configure({.resolv_conf = "", .hosts = "127.0.0.3 many\n127.0.0.2 many\n127.0.0.1 many\n"});
+  Outcome outcome;
+  outcome.denied = {"127.0.0.3"};
+  Dialer dialer(loop.net, outcome);
+  dialer.start({.host = "MANY.", .port = listening.port});
+  CHECK(loop.until([&] { return outcome.over(); }));
+  CHECK(outcome.judged.size() == 3);
+  CHECK(outcome.address == local(listening.port));
+}
+
+TEST_CASE("dial: a connection that is there already is taken instead") {
+  Loop loop;
+  auto [mine, theirs] = tcp_pair();
+  Outcome outcome;
+  outcome.idle = Stream(loop.poller, std::move(mine));
+  Dialer dialer(loop.net, outcome);
+  dialer.start({.host = "127.0.0.1", .port = 1});
+  CHECK_FALSE(outcome.over());
+  CHECK(loop.until([&] { return outcome.over(); }));
+  CHECK(outcome.reused);
+}
+
+TEST_CASE("dial: the whole time is bounded, and stop() silences it") {
+  Loop loop;
+  loop.resolver.configure({.resolv_conf = "nameserver 127.0.0.1#9\noptions timeout:30\n", .hosts = ""});
+  // A socket that takes questions and never answers.
+  const UniqueFd mute{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+  sockaddr_storage storage;
+  const socklen_t size = local(0).to(storage);
+  REQUIRE(::bind(mute.get(), reinterpret_cast<sockaddr*>(&storage), size) == 0);
+  const std::uint16_t port = socket::local_endpoint(mute.get()).port;
+  loop.resolver.configure(
+      {.resolv_conf = "nameserver 127.0.0.1#" + std::to_string(port) + "\n", .hosts = ""});
+  Outcome outcome;
+  Dialer dialer(loop.net, outcome);
+  dialer.start({.host = "slow.test", .port = 80, .timeout = 50ms});
+  CHECK(loop.until([&] { return outcome.over(); }));
+  CHECK(outcome.failure == Reason::dns_failed);
+  Outcome silent;
+  Dialer stopped(loop.net, silent);
+  stopped.start({.host = "slow.test", .port = 80, .timeout = 20ms});
+  stopped.stop();
+  const SteadyTime later = std::chrono::steady_clock::now() + 50ms;
+  loop.until([&] { return std::chrono::steady_clock::now() > later; });
+  CHECK_FALSE(silent.over());
+}
+
+TEST_CASE("resolver: answers are shared, cached, and failures too") {
+  Loop loop;
+  FakeDns dns({{"web.test", {0x7f000001, 0x7f000002}}});
+  loop.resolver.configure({.resolv_conf = dns.resolv_conf(), .hosts = "127.0.0.9 fixed\n"});
+  Query one, two, three, missing, fixed;
+  loop.resolver.resolve("web.test", one);
+  loop.resolver.resolve("WEB.test.", two);
+  loop.resolver.resolve("nothing.test", missing);
+  loop.resolver.resolve("fixed", fixed);
+  CHECK_FALSE(fixed.reason);
+  CHECK(loop.until([&] { return one.reason && two.reason && missing.reason && fixed.reason; }));
+  CHECK(*one.reason == Reason::ok);
+  CHECK(one.addresses == std::vector{IpAddress::v4(0x7f000001), IpAddress::v4(0x7f000002)});
+  CHECK(two.addresses == one.addresses);
+  CHECK(*missing.reason == Reason::dns_failed);
+  CHECK(fixed.addresses == std::vector{IpAddress::v4(0x7f000009)});
+  const int asked = dns.questions();
+  loop.resolver.resolve("web.test", three);
+  CHECK(loop.until([&] { return three.reason.has_value(); }));
+  CHECK(dns.questions() == asked);
+  CHECK(loop.resolver.known("web.test").size() == 2);
+  CHECK(loop.resolver.cached_names() == 2);
+}
+
+TEST_CASE("resolver: a cancelled query hears nothing, one in flight survives new settings") {
+  Loop loop;
+  FakeDns dns({{"web.test", {0x7f000001}}});
+  loop.resolver.configure({.resolv_conf = "nameserver 127.0.0.1#1\n", .hosts = ""});
+  Query kept;
+  {
+    Query dropped;
+    loop.resolver.resolve("web.test", dropped);
+  }
+  loop.resolver.resolve("web.test", kept);
+  loop.resolver.configure({.resolv_conf = dns.resolv_conf(), .hosts = ""});
+  CHECK(loop.until([&] { return kept.reason.has_value(); }));
+  CHECK(*kept.reason == Reason::ok);
+}
+
+TEST_CASE("resolv.conf and hosts: what counts is read, the rest is ignored") {
+  const ResolvConf conf = parse_resolv_conf(
+      "# comment\nnameserver 10.0.0.1 ; note\nnameserver ::1\nnameserver fe80::1%eth0\nnameserver junk\n"
+      "search a.test b.test\noptions ndots:2 timeout:5 attempts:9 rotate\n");
+  CHECK(conf.servers == std::vector<std::string>{"10.0.0.1:53", "[::1]:53"});
+  CHECK(conf.search == std::vector<std::string>{"a.test", "b.test"});
+  CHECK(conf.ndots == 2);
+  CHECK(conf.timeout_ms == 5'000);
+  CHECK(conf.attempts == 5);
+  CHECK(parse_resolv_conf("").servers == std::vector<std::string>{"127.0.0.1:53"});
+  const HostsTable hosts =
+      parse_hosts("127.0.0.1\tlocalhost Loop # x\n::1 localhost\nbad line\n127.0.0.1 loop\n");
+  CHECK(hosts.at("localhost").size() == 2);
+  CHECK(hosts.at("loop").size() == 1);
+}
