@@ -24,7 +24,8 @@ void vacuum(Database& db);
 /// Size of the write-ahead log in bytes; 0 when there is none.
 std::int64_t wal_size(const std::filesystem::path& database);
 
-/// What a command does at its end: a checkpoint when no daemon runs and the log exceeds 1 MiB.
+/// What a command does at its end: a checkpoint when no daemon runs and the log exceeds 1 MiB. Never throws
+/// for what the checkpoint meets.
 void checkpoint_after_command(Database& db);
 
 }  // namespace arcus

@@ -5,7 +5,9 @@
 #include <unistd.h>
 
 #include <fstream>
+#include <memory>
 
+#include "lib/db/backup.h"
 #include "lib/db/checkpoint.h"
 #include "lib/db/transaction.h"
 #include "tests/unit/db/fixture.h"
@@ -286,4 +288,49 @@ TEST_CASE("database: odd characters in a path are only characters") {
   CHECK(std::filesystem::file_size(path) > 0);
   Database db{path, OpenMode::read_only, test_options()};
   CHECK(value_of(db, "SELECT count(*) FROM tenant") == "0");
+}
+
+/// An ordinary user owns everything in `directory`; the calling process becomes that user.
+static void become_owner(const TemporaryDirectory& directory) {
+  if (::geteuid() != 0) return;
+  constexpr uid_t nobody = 65534;
+  for (const auto& file : std::filesystem::directory_iterator{directory.path()})
+    if (::chown(file.path().c_str(), nobody, nobody) != 0) ::_exit(2);
+  if (::chown(directory.path().c_str(), nobody, nobody) != 0) ::_exit(2);
+  if (::setgid(nobody) != 0 || ::setuid(nobody) != 0) ::_exit(2);
+}
+
+TEST_CASE("database: a file that may only be read is read; a change is refused by permission") {
+  const TemporaryDirectory directory;
+  make_registry(directory / "a.db");
+  const pid_t child = in_child([&] {
+    become_owner(directory);
+    if (::chmod((directory / "a.db").c_str(), 0400) != 0) ::_exit(3);
+    if (value_of(*std::make_unique<Database>(directory / "a.db", OpenMode::read_only, test_options()),
+                 "SELECT count(*) FROM tenant") != "0")
+      ::_exit(4);
+    const Error error = error_of([&] { Database{directory / "a.db", OpenMode::read_write, test_options()}; });
+    if (error.kind() != ErrorKind::permission) ::_exit(5);
+  });
+  CHECK(wait_for(child) == 0);
+}
+
+TEST_CASE("database: a copy in a directory where nothing may be made can be read") {
+  const TemporaryDirectory directory;
+  make_registry(directory / "a.db");
+  {
+    Database db{directory / "a.db", OpenMode::read_write, test_options()};
+    db.exec("INSERT INTO tenant (name) VALUES ('acme')");
+    backup(db, directory / "copy.db");
+  }
+  for (const char* name : {"a.db", "a.db-wal", "a.db-shm", "a.db.lock"})
+    std::filesystem::remove(directory / name);
+  const pid_t child = in_child([&] {
+    become_owner(directory);
+    if (::chmod(directory.path().c_str(), 0500) != 0) ::_exit(3);
+    Database db{directory / "copy.db", OpenMode::read_only, test_options()};
+    if (value_of(db, "SELECT name FROM tenant") != "acme") ::_exit(4);
+  });
+  CHECK(wait_for(child) == 0);
+  CHECK(::chmod(directory.path().c_str(), 0700) == 0);
 }

@@ -1,5 +1,6 @@
 #include "tests/unit/db/fixture.h"
 
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -43,6 +44,23 @@ Shell::~Shell() { sqlite3_close_v2(handle_); }
 void Shell::run(const std::string& sql) {
   if (sqlite3_exec(handle_, sql.c_str(), nullptr, nullptr, nullptr) != SQLITE_OK)
     throw std::runtime_error(sqlite3_errmsg(handle_));
+}
+
+pid_t in_child(const std::function<void()>& body) {
+  const pid_t child = ::fork();
+  if (child != 0) return child;
+  try {
+    body();
+    ::_exit(0);
+  } catch (...) {
+    ::_exit(1);
+  }
+}
+
+int wait_for(pid_t child) {
+  int status = -1;
+  ::waitpid(child, &status, 0);
+  return status;
 }
 
 std::string value_of(Database& db, std::string_view sql) {

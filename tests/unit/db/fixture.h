@@ -1,9 +1,11 @@
 #pragma once
 
 #include <sqlite3.h>
+#include <sys/types.h>
 
 #include <array>
 #include <filesystem>
+#include <functional>
 #include <string>
 #include <string_view>
 
@@ -69,6 +71,12 @@ class Shell {
  private:
   sqlite3* handle_ = nullptr;
 };
+
+/// Runs `body` in a child process, which ends with 0, or with 1 after an exception; its process id.
+pid_t in_child(const std::function<void()>& body);
+
+/// The exit status of `child` once it has ended.
+int wait_for(pid_t child);
 
 /// The first value of the first row.
 std::string value_of(Database& db, std::string_view sql);

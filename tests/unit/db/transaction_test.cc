@@ -2,11 +2,11 @@
 
 #include <doctest/doctest.h>
 #include <signal.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/base/unique_fd.h"
 #include "lib/db/backup.h"
+#include "lib/db/checkpoint.h"
 #include "tests/unit/db/fixture.h"
 
 using namespace arcus;
@@ -130,19 +130,6 @@ static void add_many(const std::filesystem::path& path, int rounds) {
   }
 }
 
-/// Runs `body` in a child; its process id.
-template <class Body>
-static pid_t in_child(Body&& body) {
-  const pid_t child = ::fork();
-  if (child != 0) return child;
-  try {
-    body();
-    ::_exit(0);
-  } catch (...) {
-    ::_exit(1);
-  }
-}
-
 TEST_CASE("busy: eight processes that read and write lose no update and see no error") {
   const TemporaryDirectory directory;
   make_registry(directory / "a.db");
@@ -150,13 +137,28 @@ TEST_CASE("busy: eight processes that read and write lose no update and see no e
       "INSERT INTO setting (key, value) VALUES ('count', '0')");
   std::vector<pid_t> children;
   for (int i = 0; i < 8; ++i) children.push_back(in_child([&] { add_many(directory / "a.db", 20); }));
-  for (const pid_t child : children) {
-    int status = -1;
-    REQUIRE(::waitpid(child, &status, 0) == child);
-    CHECK(status == 0);
-  }
+  for (const pid_t child : children) CHECK(wait_for(child) == 0);
   Database db{directory / "a.db", OpenMode::read_only, test_options()};
   CHECK(value_of(db, "SELECT value FROM setting WHERE key = 'count'") == "160");
+}
+
+static void checkpoint_many(const std::filesystem::path& path, int rounds) {
+  Database db{path, OpenMode::read_write, test_options()};
+  for (int i = 0; i < rounds; ++i) checkpoint(db);
+}
+
+TEST_CASE("busy: checkpoints between the commits of others damage nothing (the WAL-reset bug)") {
+  const TemporaryDirectory directory;
+  make_registry(directory / "a.db");
+  Database{directory / "a.db", OpenMode::read_write, test_options()}.exec(
+      "INSERT INTO setting (key, value) VALUES ('count', '0')");
+  std::vector<pid_t> children;
+  for (int i = 0; i < 2; ++i) children.push_back(in_child([&] { add_many(directory / "a.db", 150); }));
+  for (int i = 0; i < 2; ++i) children.push_back(in_child([&] { checkpoint_many(directory / "a.db", 200); }));
+  for (const pid_t child : children) CHECK(wait_for(child) == 0);
+  Database db{directory / "a.db", OpenMode::read_only, test_options()};
+  CHECK(value_of(db, "SELECT value FROM setting WHERE key = 'count'") == "300");
+  CHECK(check_integrity(db, CheckDepth::full).empty());
 }
 
 static void write_until_killed(const std::filesystem::path& path, int acknowledge) {
@@ -187,7 +189,7 @@ TEST_CASE("kill -9: a writer killed anywhere leaves every acknowledged change an
     while (acknowledged < 5 + 7 * round && ::read(reading.get(), &byte, 1) == 1) ++acknowledged;
     ::kill(child, SIGKILL);
     while (::read(reading.get(), &byte, 1) == 1) ++acknowledged;
-    ::waitpid(child, nullptr, 0);
+    wait_for(child);
 
     Database db{directory / "a.db", OpenMode::read_write, impatient()};
     const int rows = std::stoi(value_of(db, "SELECT count(*) FROM tenant"));
