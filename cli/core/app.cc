@@ -1,5 +1,6 @@
 #include "cli/core/app.h"
 
+#include <csignal>
 #include <exception>
 #include <new>
 
@@ -75,6 +76,7 @@ int dispatch(const Scan& scan) {
 }  // namespace
 
 int run(std::vector<std::string> argv) {
+  ::signal(SIGXFSZ, SIG_IGN);  // a limit of the file size is then an error of one write
   if (!argv.empty() && argv[0] == complete_word) return complete(argv);
   const Scan scanned = scan(std::move(argv));
   const bool color = global::wants_color("auto", 2);
