@@ -3,11 +3,17 @@
 #include <ares.h>
 #include <netinet/in.h>
 #include <sys/epoll.h>
+#include <sys/random.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <cstring>
 #include <list>
+#include <mutex>
 #include <optional>
 #include <unordered_map>
 
@@ -27,6 +33,17 @@ constexpr std::chrono::seconds negative_ttl{5};
 /// How often c-ares looks for questions to repeat, while there are any.
 constexpr std::chrono::milliseconds tick{250};
 
+/// A channel draws the key of its query numbers from /dev/urandom, or from rand() where there is no file system:
+/// so rand() begins where nobody can guess.
+int open_channel(ares_channel& channel, ares_options& options, int mask) {
+  static std::mutex mutex;
+  const std::lock_guard lock(mutex);
+  unsigned seed = 0;
+  if (::getrandom(&seed, sizeof seed, 0) != static_cast<ssize_t>(sizeof seed)) return ARES_ENOMEM;
+  std::srand(seed);
+  return ares_init_options(&channel, &options, mask);
+}
+
 /// Lower case, without the trailing dot.
 std::string canonical(std::string_view name) {
   if (name.ends_with('.')) name.remove_suffix(1);
@@ -39,6 +56,30 @@ std::optional<IpAddress> address_of(const ares_addrinfo_node& node) noexcept {
   std::memcpy(&storage, node.ai_addr, std::min<std::size_t>(node.ai_addrlen, sizeof storage));
   return Endpoint::from(storage).address.unmapped();
 }
+
+// c-ares' sockets are ours to make: its own way is fcntl, which the sandbox refuses.
+
+int open_socket(int family, int type, int protocol, void*) noexcept {
+  return ::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
+}
+
+int close_socket(ares_socket_t fd, void*) noexcept { return ::close(fd); }
+
+int connect_socket(ares_socket_t fd, const sockaddr* to, ares_socklen_t size, void*) noexcept {
+  return ::connect(fd, to, size);
+}
+
+ares_ssize_t receive_from(ares_socket_t fd, void* into, std::size_t size, int flags, sockaddr* from,
+                          ares_socklen_t* from_size, void*) noexcept {
+  return ::recvfrom(fd, into, size, flags, from, from_size);
+}
+
+ares_ssize_t send_parts(ares_socket_t fd, const iovec* parts, int count, void*) noexcept {
+  return ::writev(fd, parts, count);
+}
+
+constexpr ares_socket_functions socket_calls{open_socket, close_socket, connect_socket, receive_from,
+                                             send_parts};
 
 void start_library() {
   static const int status = ares_library_init(ARES_LIB_INIT_ALL);
@@ -151,8 +192,11 @@ void Resolver::Engine::configure(const ResolverTexts& texts) {
   const int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_NDOTS | ARES_OPT_DOMAINS |
                    ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
   ares_channel fresh = nullptr;
-  int status = ares_init_options(&fresh, &options, mask);
-  if (status == ARES_SUCCESS) status = ares_set_servers_ports_csv(fresh, join(conf.servers, ",").c_str());
+  int status = open_channel(fresh, options, mask);
+  if (status == ARES_SUCCESS) {
+    ares_set_socket_functions(fresh, &socket_calls, nullptr);
+    status = ares_set_servers_ports_csv(fresh, join(conf.servers, ",").c_str());
+  }
   if (status != ARES_SUCCESS) {
     if (fresh) ares_destroy(fresh);
     throw Error{ErrorKind::failed, "resolver: " + std::string(ares_strerror(status))};

@@ -25,9 +25,8 @@ void WorkerLoop::read_frames() {
 }
 
 void WorkerLoop::channel_lost() {
-  if (ending_) return;
-  log_.warn("daemon_gone");
-  on_terminate();
+  if (!ending_) log_.warn("daemon_gone");
+  leave();
 }
 
 void WorkerLoop::send(FrameType type, const std::string& body) {

@@ -4,6 +4,7 @@
 #include <pthread.h>
 #include <sys/resource.h>
 
+#include <algorithm>
 #include <asio/post.hpp>
 #include <atomic>
 #include <csignal>
@@ -18,9 +19,6 @@ using namespace std::chrono_literals;
 
 /// How long lines may wait for more of them.
 static constexpr auto log_batch = 50ms;
-/// How long connections may go on when the daemon is gone or says TERM.
-static constexpr auto orphan_patience = 30s;
-
 /// How many descriptors we may have.
 static std::size_t descriptor_limit() {
   rlimit limit{};
@@ -48,6 +46,7 @@ WorkerLoop::WorkerLoop(wire::FrameChannel channel, const wire::Hello& hello,
 WorkerLoop::~WorkerLoop() { static_cast<void>(channel_events_.release()); }
 
 int WorkerLoop::run(const wire::Ready& ready) {
+  signals_.add(SIGTERM);
   watch_signals();
   for (std::size_t i = 0; i < threads_; ++i)
     shared_.make_threads().push_back(std::make_unique<DataThread>(shared_, static_cast<unsigned>(i)));
@@ -68,19 +67,26 @@ int WorkerLoop::run(const wire::Ready& ready) {
 }
 
 void WorkerLoop::watch_signals() {
-  signals_.add(SIGTERM);
   signals_.async_wait([this](const asio::error_code& error, int) {
-    if (!error) on_terminate();
+    if (!error) on_signal();
   });
 }
 
-void WorkerLoop::on_terminate() {
-  if (ending_) return io_.stop();  // the second time: now
+/// The daemon's death sends one by itself; a second one means now.
+void WorkerLoop::on_signal() {
+  if (++signals_seen_ > 1) return io_.stop();
   watch_signals();
-  log_.info("terminating");
-  for (auto& [id, entry] : table_.all())
+  leave();
+}
+
+void WorkerLoop::leave() {
+  if (ending_) return;
+  Milliseconds patience{0};
+  for (auto& [id, entry] : table_.all()) {
     if (entry.listening) entry.listening->shut_down();
-  drain_all(orphan_patience);
+    patience = std::max(patience, Milliseconds(entry.config->wire.drain_timeout_ms));
+  }
+  drain_all(patience);
 }
 
 void WorkerLoop::flush_logs_soon() {

@@ -58,7 +58,9 @@ class WorkerLoop {
   /// Stops `entry`'s sessions within `patience`, then calls `done`.
   void drain_server(ServerEntry& entry, Milliseconds patience, std::function<void()> done);
   void drain_all(Milliseconds patience);
-  void on_terminate();
+  /// The daemon is gone or wants us gone: free the ports, let connections end.
+  void leave();
+  void on_signal();
   void watch_signals();
   void flush_logs_soon();
   /// Runs `task` on every data thread, then `done` here.
@@ -76,6 +78,7 @@ class WorkerLoop {
   std::vector<std::jthread> running_;
   Logger log_{"worker"};
   std::size_t threads_;
+  int signals_seen_ = 0;
   bool ending_ = false;
   bool writing_ = false;
 };

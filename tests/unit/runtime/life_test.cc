@@ -6,6 +6,7 @@
 #include <array>
 
 #include "lib/net/socket.h"
+#include "tests/unit/net/fake_dns.h"
 #include "tests/unit/runtime/driver.h"
 #include "tests/unit/runtime/peers.h"
 
@@ -165,6 +166,25 @@ TEST_CASE("orphan: when the daemon goes the port is free at once, the connection
   CHECK(worker.wait_for_exit() == 0);
 }
 
+TEST_CASE(
+    "orphan: the signal that comes with the daemon's death does not cut connections, a second one does") {
+  TestWorker worker;
+  Server backend(echo());
+  Client client(worker.serve_tcp({backend.port()}));
+  client.send("a");
+  CHECK(client.receive(1) == "a");
+  worker.close_channel();
+  ::kill(worker.pid(), SIGTERM);
+  for (int i = 0; i < 20; ++i) {
+    client.send("b");
+    CHECK(client.receive(1) == "b");
+    ::usleep(5'000);
+  }
+  ::kill(worker.pid(), SIGTERM);
+  CHECK(client.receive_all().empty());
+  CHECK(worker.wait_for_exit() == 0);
+}
+
 TEST_CASE("kill: counts survive the worker, and waiting clients are served by the next one") {
   Server backend(echo());
   TestWorker worker;
@@ -270,13 +290,13 @@ TEST_CASE("descriptors: a worker without any left turns clients away and recover
 }
 
 TEST_CASE("sandbox: a confined worker serves as any other, names are looked up too") {
+  FakeDns dns({{"backend.test", {INADDR_LOOPBACK}}});
   TestWorker worker({.threads = 2, .sandbox = "auto"});
   CHECK(worker.ready().no_new_privs);
   CHECK(worker.ready().seccomp);
   Server backend(echo());
   worker.send(wire::FrameType::resolver,
-              to_json(wire::ResolverConfig{.resolv_conf = "nameserver 127.0.0.1#9\n",
-                                           .hosts = "127.0.0.1 backend.test\n"}));
+              to_json(wire::ResolverConfig{.resolv_conf = dns.resolv_conf(), .hosts = ""}));
   const std::uint16_t port =
       worker.serve_tcp({backend.port()}, [](auto& s) { s.backends.front().host = "backend.test"; });
   Client client(port);
