@@ -131,11 +131,10 @@ void print(Context& context, const Args& args, std::vector<Line>& found, bool fi
   const std::size_t skip = first && found.size() > most ? found.size() - most : 0;
   for (std::size_t i = skip; i < found.size(); ++i) {
     const std::string clean = escape_terminal(found[i].text);
+    std::string text_line = context.out().paint(colour_of(found[i]), clean);
     if (context.out().json() && !clean.starts_with("{"))
-      context.out().line("{\"at\":" + json_quoted(to_text(found[i].at)) + ",\"line\":" + json_quoted(clean) +
-                         "}");
-    else
-      context.out().line(context.out().paint(colour_of(found[i]), clean));
+      text_line = "{\"at\":" + json_quoted(to_text(found[i].at)) + ",\"line\":" + json_quoted(clean) + "}";
+    context.out().raw(text_line + "\n");
   }
   context.out().flush();
 }

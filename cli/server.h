@@ -79,8 +79,7 @@ inline constexpr Arg<std::string_view> wait_for{"--for",
                                                  .complete = Source::choices}};
 
 // server add
-inline constexpr Arg<std::string_view> type{
-    "TYPE", "server type", {.required = true, .complete = Source::server_type}};
+inline constexpr Arg<std::string_view> type{"TYPE", "server type", {.complete = Source::server_type}};
 extern const Variants add_variants;
 
 }  // namespace arcus::cli::server

@@ -13,6 +13,7 @@
 #include "lib/base/address.h"
 #include "lib/base/error.h"
 #include "lib/base/server_type.h"
+#include "lib/base/text.h"
 #include "lib/db/database.h"
 #include "lib/registry/spec.h"
 #include "lib/registry/templates.h"
@@ -278,9 +279,15 @@ void read_words(const Args& args, registry::ServerSpec& spec) {
   }
   spec.type = first;
   spec.name = second;
+  if (first_is_type) return;
   if (spec.type.empty())
     throw Error{ErrorKind::usage, "'server add' needs TYPE and NAME, or --from TEMPLATE"}.with_hint(
         "arcusctl server add http web -t acme --port 8080");
+  std::vector<std::string> names;
+  for (const ServerType* known : catalog().server_types) names.emplace_back(known->name);
+  Error error{ErrorKind::usage, "no server type '" + spec.type + "'"};
+  if (auto near = nearest_word(spec.type, names)) throw std::move(error).suggest(*near);
+  throw std::move(error).with_hint("one of " + join(names, ", "));
 }
 
 }  // namespace

@@ -115,7 +115,10 @@ int run_rename(Context& context, const Args& args) {
     context.check_generation(server.generation, server.reference());
     after = registry::rename_server(db, server.id, args[new_name]);
   });
-  context.out().line(after.reference());
+  if (context.out().json())
+    context.out().json_text(full_json(context, after));
+  else
+    context.out().line(context.quiet() ? after.id : after.reference());
   return exit_code::ok;
 }
 

@@ -131,7 +131,7 @@ static void print_section(Context& context, const Table& table, std::string_view
                                              : column.unit;
     const std::string value = screen_text(table.rows()[0][*at], unit == Unit::text ? Unit::prose : unit,
                                           context.out().options().time);
-    text.append("  ").append(key).append(key.size() < 26 ? 26 - key.size() : 1, ' ');
+    text.append("  ").append(key).append(key.size() < 28 ? 28 - key.size() : 1, ' ');
     text += (unit == Unit::status ? context.out().paint(status_colour(value), value) : value) + "\n";
   }
   if (text.empty()) return;

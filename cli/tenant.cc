@@ -132,8 +132,7 @@ int apply(Context& context, const Tenant& row, const std::vector<registry::Assig
   if (context.dry_run()) return exit_code::ok;
   const auto outcomes = await_servers(context, servers_of(context, row), {.action = "set"});
   if (!outcomes.empty() && !context.quiet()) return report(context, outcomes);
-  context.out().line(context.quiet() ? row.id : row.name);
-  return exit_code::ok;
+  return report(context, {{.id = row.id, .name = row.name, .action = "set", .status = "changed"}});
 }
 
 int run_set(Context& context, const Args& args) {
@@ -162,8 +161,9 @@ int run_rename(Context& context, const Args& args) {
     context.check_generation(row.generation, row.name);
     registry::rename_tenant(db, row.id, args[new_name]);
   });
-  context.out().line(args[new_name]);
-  return exit_code::ok;
+  return report(
+      context,
+      {{.id = row.id, .name = std::string{args[new_name]}, .action = "rename", .status = "renamed"}});
 }
 
 // -- all servers of a tenant
@@ -211,7 +211,7 @@ int run_remove(Context& context, const Args& args) {
   const std::vector<registry::Server> servers = servers_of(context, row);
   if (!servers.empty() && !args[with_servers])
     throw Error{ErrorKind::conflict,
-                "tenant '" + row.name + "' still has " + std::to_string(servers.size()) + " servers"}
+                "tenant '" + row.name + "' still has servers (" + std::to_string(servers.size()) + ")"}
         .about(row.name)
         .with_hint("arcusctl tenant remove " + row.name + " --with-servers");
   context.check_generation(row.generation, row.name);
@@ -227,9 +227,10 @@ int run_remove(Context& context, const Args& args) {
     if (code != exit_code::ok) return code;
   }
   context.change([&](Database& db) { registry::remove_tenant(db, row.id); });
-  context.out().line(context.quiet() ? row.id
-                                     : row.name + (context.dry_run() ? "  would be removed" : "  removed"));
-  return exit_code::ok;
+  return report(context, {{.id = row.id,
+                           .name = row.name,
+                           .action = "remove",
+                           .status = context.dry_run() ? "unchanged" : "removed"}});
 }
 
 int run_stats(Context& context, const Args& args) {

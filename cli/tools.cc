@@ -26,7 +26,7 @@ constexpr const ArgInfo* help_signature[] = {&about, &json};
 
 int run_help(Context& context, const Args& args) {
   if (args[json])
-    context.out().line(help_json());
+    context.out().raw(help_json() + "\n");
   else
     context.out().raw(help_about(args[about]));
   return exit_code::ok;

@@ -41,6 +41,25 @@ bool Context::db_exists() {
   return ::stat(db_path().c_str(), &info) == 0;
 }
 
+/// A daemon that was killed leaves its row behind, and the views would believe it until its heartbeat is 30 s
+/// old. Whoever looks first and may write takes the row away; what it said is kept as an event.
+static void forget_dead_daemon(Database& reader) {
+  const auto is_dead = [&] { return !find_run_holder(reader.path()).has_value(); };
+  if (!is_dead() || !registry::find_daemon(reader)) return;
+  try {
+    Database db{reader.path(), OpenMode::read_write, {.busy_timeout = std::chrono::milliseconds{200}}};
+    registry::Mutation mutation{db, {"daemon", "daemon", {}}};
+    const auto row = registry::find_daemon(db);
+    if (!row || !is_dead()) return;
+    registry::add_event(db, "recovered", "", "daemon",
+                        "pid " + std::to_string(row->pid) + " is gone, last heartbeat " + row->heartbeat_at);
+    registry::remove_daemon(db);
+    mutation.commit();
+  } catch (const Error&) {
+    return;  // one who may only look sees it when the heartbeat is old enough
+  }
+}
+
 Database& Context::db() {
   if (state_->db) return *state_->db;
   const bool missing = !db_exists();
@@ -55,6 +74,7 @@ Database& Context::db() {
   auto db = std::make_unique<Database>(db_path(), mode);
   if (command_.more.mutating) registry::prepare_registry(*db, catalog());
   if (missing) note("made the registry " + db_path());
+  forget_dead_daemon(*db);
   state_->db = std::move(db);
   return *state_->db;
 }

@@ -172,11 +172,16 @@ void Output::object(const Table& table) {
   buffer_ += rendered(table, select(table, options_), options_, true);
 }
 
-void Output::line(std::string_view text) { buffer_.append(text).append("\n"); }
+void Output::line(std::string_view text) {
+  if (json())
+    buffer_.append(json_quoted(text)).append("\n");
+  else
+    buffer_.append(text).append("\n");
+}
 
 void Output::json_text(std::string_view document) {
   if (options_.format == Format::field) return line(json_at(document, options_.pointer));
-  line(options_.format == Format::jsonl ? document : json_pretty(document));
+  buffer_.append(options_.format == Format::jsonl ? document : json_pretty(document)).append("\n");
 }
 
 void Output::raw(std::string_view bytes) { buffer_.append(bytes); }

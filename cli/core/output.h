@@ -148,7 +148,7 @@ class Output {
   void list(const Table& table);
   /// One object: `key  value` lines, or a bare JSON object.  `table` has exactly one row.
   void object(const Table& table);
-  /// A line of text as it is (for people, and results that are one word).
+  /// A line of text (for people, and results that are one word); with json and jsonl a JSON string.
   void line(std::string_view text);
   /// A ready JSON document; with jsonl on one line, with field= the part it points to.
   void json_text(std::string_view document);
