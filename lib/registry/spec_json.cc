@@ -121,6 +121,11 @@ void apply_template(Database& db, ServerSpec& spec, std::string_view template_na
       if (c == '_') c = '-';
   }
   apply_json(spec, row.spec);
+  // An empty list of backends in a template says that it is of no use without.
+  if (spec.backends.empty() && row.spec.find("\"backends\":[]") != std::string::npos)
+    throw Error(ErrorKind::usage, "template '" + row.name + "' needs a backend")
+        .about(row.name)
+        .with_hint("add --backend HOST:PORT");
 }
 
 }  // namespace arcus::registry

@@ -15,7 +15,7 @@ static constexpr std::array<BuiltinTemplate, 4> table{{
      R"({"type":"http","listen_port":8080,"max_connections":10000,"connection_timeout_ms":10000,"keepalive_timeout_ms":60000,)"
      R"("backlog":4096,"config":{"pool_idle_per_host":128}})"},
     {"load_balancer", "http", "a reverse proxy in front of backends",
-     R"({"type":"http","listen_port":8000,"max_connections":5000,"connection_timeout_ms":5000,"lb":"round_robin"})"},
+     R"({"type":"http","listen_port":8000,"max_connections":5000,"connection_timeout_ms":5000,"lb":"round_robin","backends":[]})"},
     {"standard_http_proxy", "http", "a forward proxy",
      R"({"type":"http","listen_port":8080,"max_connections":1000,"connection_timeout_ms":30000})"},
     {"standard_tcp_proxy", "tcp", "a relay to backends",
