@@ -74,6 +74,7 @@ def every_exit_code(w):
     w.ctl("tenant", "add", "acme", code=4)
     port = w.server("http", "acme/web")
     w.ctl("server", "start", "acme/web", code=5)
+    w.server("http", "acme/extra", "--no-start")
     w.ctl("server", "remove", "--all", code=11)
     out = w.ctl("doctor", "--strict", code=None)
     assert out.code in (0, 1, 10), f"doctor --strict: exit {out.code}"

@@ -101,11 +101,10 @@ def full_disk(w):
         origin = Origin(answer_with())
         w.run()
         equal(get(port, origin.url).status, 200)
-        with open(os.path.join(place, "ballast"), "wb") as ballast:
+        with open(os.path.join(place, "ballast"), "wb", buffering=0) as ballast:
             try:
                 while True:
                     ballast.write(b"\0" * 4096)
-                    ballast.flush()
             except OSError:
                 pass
         acknowledged, refused = [], 0

@@ -248,7 +248,7 @@ def audit_rows(w):
 def backend_verbs(w):
     w.init("acme")
     w.server("tcp", "acme/db", "--backend", "127.0.0.1:5432")
-    w.ctl("backend", "add", "acme/db", "127.0.0.1:5433", "--weight", "3")
+    w.ctl("backend", "add", "acme/db", "127.0.0.1:5433,weight=3")
     rows = w.json("backend", "list", "acme/db")
     equal([(b["backend"], b["weight"]) for b in rows], [("127.0.0.1:5432", 1), ("127.0.0.1:5433", 3)])
     w.ctl("backend", "set", "acme/db", "127.0.0.1:5433", "weight=7")

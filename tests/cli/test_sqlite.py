@@ -156,7 +156,7 @@ def people_views(w):
 @test("db shell opens sqlite3 on the registry with foreign keys and a timeout")
 def db_shell(w):
     two_tenants(w)
-    done = subprocess.run([w.binary, "db", "shell"], input="PRAGMA foreign_keys; PRAGMA busy_timeout;\nSELECT name FROM tenants "
-                          "LIMIT 0;\nSELECT tenant FROM tenants;\n", text=True, capture_output=True, env=w.env, timeout=20)
+    done = subprocess.run([w.binary, "db", "shell"], input="PRAGMA foreign_keys; PRAGMA busy_timeout;\nSELECT tenant FROM "
+                          "tenants;\n", text=True, capture_output=True, env=w.env, timeout=20)
     equal(done.returncode, 0, done.stderr)
     contains(done.stdout, "acme", "5000")

@@ -62,8 +62,7 @@ def connect_tunnel(w):
 @test("CONNECT to a port that is not 443 or 8443 is 403")
 def connect_ports(w):
     port = proxy(w)
-    answer = exchange(port, b"CONNECT 127.0.0.1:25 HTTP/1.1\r\nHost: 127.0.0.1:25\r\n\r\n", 5)
-    contains(answer.decode(), " 403 ")
+    contains(exchange(port, b"CONNECT 127.0.0.1:25 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 5).decode(), " 403 ")
 
 
 @test("keep-alive on both sides: many requests, few upstream connections; pipelining in order")
@@ -135,11 +134,9 @@ def host_and_loop(w):
 @test("chunked bodies both ways, trailers, HTTP/1.0 clients get plain bodies, 1xx, Expect: 100-continue", timeout=60)
 def framing(w):
     def chunked(connection, origin):
-        head, rest = read_head(connection, origin)
-        origin.heads.append(head)
-        connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n5\r\nhello\r\n6;a=b\r\n world"
-                           b"\r\n0\r\nX-Sum: 11\r\n\r\n")
-        read_all(connection)
+        while read_head(connection, origin)[0]:
+            connection.sendall(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nTrailer: X-Sum\r\n\r\n5\r\nhello\r\n6;a=b\r\n"
+                               b" world\r\n0\r\nX-Sum: 11\r\n\r\n")
     origin = Origin(chunked)
     port = proxy(w)
     equal(through(w, port, origin.url + "/"), "hello world")
@@ -159,8 +156,11 @@ def framing(w):
         received.append(rest)
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")
     sink = Origin(upload)
-    equal(through(w, port, sink.url + "/", "-T", "-", "-H", "Expect: 100-continue", "-d", "@/etc/hostname", "-H",
-                  "Transfer-Encoding: chunked", "-X", "PUT", code=None) != "", True)
+    with open(w.path("body"), "wb") as file:
+        file.write(b"b" * 3000)
+    equal(through(w, port, sink.url + "/", "-T", w.path("body"), "-H", "Expect: 100-continue", "-H",
+                  "Transfer-Encoding: chunked"), "ok")
+    contains(received[-1].decode(), "b" * 1000)
     with connect(port) as connection:
         connection.sendall(f"POST {sink.url}/ HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n".encode())
         time.sleep(0.05)
@@ -180,7 +180,7 @@ def bodiless_and_broken(w):
     origin = Origin(raw_answer(b"HTTP/1.0 200 OK\r\n\r\nuntil the end"))
     equal(through(w, port, origin.url + "/"), "until the end")
     origin = Origin(raw_answer(b"HTTP/1.1 200 OK\r\nContent-Length: 100\r\n\r\nshort"))
-    through(w, port, origin.url + "/", code=18)
+    through(w, port, origin.url + "/", code=(18, 56))
     origin = Origin(raw_answer(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n"))
     assert curl(w, "-x", f"http://127.0.0.1:{port}", origin.url + "/", code=None) is not None
     equal(through(w, port, origin.url + "/", code=None, timeout=5) in ("hello", ""), True)
@@ -268,7 +268,8 @@ def reverse(w):
     third = Origin(answer_with(b"three"))
     body = through(w, port, third.url + "/elsewhere")
     assert body in ("one", "two") and not third.heads, "an absolute target goes to the backends"
-    contains(exchange(port, f"CONNECT {third.address} HTTP/1.1\r\nHost: x\r\n\r\n".encode(), 5).decode(), " 405 ")
+    contains(exchange(port, f"CONNECT {third.address} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode(), 5)
+             .decode(), " 405 ")
     contains(header(one.heads[-1], "x-forwarded-for") or header(one.heads[-1], "forwarded") or "", "127.0.0.1")
     one.close()
     time.sleep(0.1)
@@ -282,10 +283,11 @@ def refusals(w):
     origin = Origin(drip(1 << 30, 1 << 12, 0.05))
     port = proxy(w, "--max-connections", "2", "--max-connections-per-client", "2")
     contains(exchange(port, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", 5).decode(), " 400 ")
+    time.sleep(1.3)  # a refused connection may linger for a second, and counts meanwhile
     held = [connect(port) for _ in range(2)]
     for connection in held:
         connection.sendall(f"GET {origin.url}/ HTTP/1.1\r\nHost: a\r\n\r\n".encode())
-        read_head(connection)
+        contains(read_head(connection)[0].decode(), " 200 ")
     with connect(port) as extra:
         extra.sendall(f"GET {origin.url}/ HTTP/1.1\r\nHost: a\r\n\r\n".encode())
         answer = read_all(extra)

@@ -30,8 +30,7 @@ def squid_records(w):
     nginx = Nginx(w)
     curl(w, "-p", "-x", f"http://127.0.0.1:{port}", nginx.url + "/")
     exchange(port, b"BAD\r\n\r\n", 5)
-    until(lambda: "CONNECT" in log_of(w) and "/n4" in log_of(w) and "NONE/400" in log_of(w).replace("NONE_NONE", "NONE")
-          or "/400" in log_of(w) and "CONNECT" in log_of(w), 5 * w.patience, "all records")
+    until(lambda: all(word in log_of(w) for word in ("CONNECT", "/n4", "/400 ")), 5 * w.patience, "all records")
     lines = log_of(w).splitlines()
     for line in lines:
         matches(line, r"^\d{10}\.\d{3} +\d+ \S+ \S+/\d{3} \d+ \S+ \S+ \S+ \S+/\S+ \S+$")
