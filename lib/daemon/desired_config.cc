@@ -80,6 +80,36 @@ wire::ServerConfig server_config(const registry::DesiredServer& desired) {
   return out;
 }
 
+/// What the named CHECKs of the schema hold, for files whose checks were switched off.
+struct Range {
+  std::string_view column;
+  std::int64_t registry::Server::*value;
+  std::int64_t min = 0;
+  std::int64_t max = 0;  ///< 0 = no upper bound
+};
+
+static constexpr Range ranges[] = {
+    {"backlog", &registry::Server::backlog, 1, 65'535},
+    {"body_timeout_ms", &registry::Server::body_timeout_ms},
+    {"connection_timeout_ms", &registry::Server::connection_timeout_ms},
+    {"drain_timeout_ms", &registry::Server::drain_timeout_ms},
+    {"header_timeout_ms", &registry::Server::header_timeout_ms},
+    {"idle_timeout_ms", &registry::Server::idle_timeout_ms},
+    {"keepalive_timeout_ms", &registry::Server::keepalive_timeout_ms},
+    {"max_connections", &registry::Server::max_connections},
+    {"max_connections_per_client", &registry::Server::max_connections_per_client},
+    {"response_timeout_ms", &registry::Server::response_timeout_ms},
+};
+static_assert(std::ranges::is_sorted(ranges, {}, &Range::column));
+
+static void check_ranges(const registry::Server& row, std::vector<std::string>& problems) {
+  for (const Range& range : ranges) {
+    const std::int64_t value = row.*range.value;
+    if (value >= range.min && (range.max == 0 || value <= range.max)) continue;
+    problems.push_back(std::string{range.column} + ": " + std::to_string(value) + " is out of range");
+  }
+}
+
 std::vector<std::string> problems_of(const registry::DesiredServer& desired,
                                      const registry::DesiredTenant& tenant, const Catalog& catalog) {
   const auto names_clients = [](const registry::Rule& rule) { return rule.client.has_value(); };
@@ -87,6 +117,7 @@ std::vector<std::string> problems_of(const registry::DesiredServer& desired,
       std::ranges::any_of(desired.rules, names_clients) || std::ranges::any_of(tenant.rules, names_clients);
   try {
     auto problems = registry::check_server(desired.server, desired.backends.size(), client_rules, catalog);
+    check_ranges(desired.server, problems);
     if (problems.empty()) server_config(desired);
     return problems;
   } catch (const Error& error) {

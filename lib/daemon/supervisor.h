@@ -14,6 +14,7 @@
 #include "lib/daemon/access_logs.h"
 #include "lib/daemon/managed_server.h"
 #include "lib/daemon/paths.h"
+#include "lib/daemon/refuser.h"
 #include "lib/daemon/store.h"
 #include "lib/daemon/worker.h"
 #include "lib/registry/observed.h"
@@ -173,9 +174,10 @@ class Supervisor final : public WorkerEvents {
   std::map<std::string, ManagedServer> servers_;
   std::vector<std::unique_ptr<Worker>> workers_;  ///< retiring ones too
   std::map<Worker*, std::set<std::string>> config_queue_;
-  std::map<Worker*, std::set<std::string>> logs_sent_;  ///< tenants whose log the worker has
-  std::map<std::string, wire::Ready> ready_;            ///< by worker group
-  std::map<std::string, wire::WorkerStatus> status_;    ///< by worker group
+  std::map<Worker*, std::set<std::string>> logs_sent_;    ///< tenants whose log the worker has
+  std::map<Worker*, std::unique_ptr<Refuser>> refusers_;  ///< of workers that stay away for long
+  std::map<std::string, wire::Ready> ready_;              ///< by worker group
+  std::map<std::string, wire::WorkerStatus> status_;      ///< by worker group
   wire::ResolverConfig resolver_;
 
   std::map<std::int64_t, Expected> expected_;

@@ -7,6 +7,9 @@ namespace arcus::daemon {
 
 using std::chrono::milliseconds;
 
+/// How long clients may wait in the accept queue for a worker that is being replaced.
+static constexpr milliseconds long_absence{1'000};
+
 static Logger logger() { return Logger{"supervisor"}; }
 
 WorkerSpec Supervisor::spec_of(const ManagedServer& server) const {
@@ -84,6 +87,7 @@ void Supervisor::retire_unused() {
 void Supervisor::on_worker_start(Worker& worker) {
   worker.send(wire::FrameType::resolver, to_json(resolver_));
   logs_sent_[&worker].clear();
+  refusers_.erase(&worker);
   dirty_workers_.insert(worker.spec().group);
   for (auto& [id, server] : servers_) {
     if (server.worker != &worker) continue;
@@ -141,17 +145,16 @@ void Supervisor::on_worker_status(Worker& worker, const wire::WorkerStatus& stat
 
 void Supervisor::on_worker_death(Worker& worker, const std::string& why, std::optional<milliseconds> pause) {
   const std::string group = worker.spec().group;
+  std::vector<Expected> unanswered;
   for (auto at = expected_.begin(); at != expected_.end();) {
-    if (at->second.worker != &worker) {
-      ++at;
-      continue;
-    }
-    const auto then = std::move(at->second.then);
-    at = expected_.erase(at);
-    then("the worker died");
+    const bool is_of_worker = at->second.worker == &worker;
+    if (is_of_worker) unanswered.push_back(std::move(at->second));
+    at = is_of_worker ? expected_.erase(at) : std::next(at);
   }
   config_queue_.erase(&worker);
   logs_sent_.erase(&worker);
+  refusers_.erase(&worker);
+  if (pause > long_absence) refusers_[&worker] = std::make_unique<Refuser>(io_);
   if (pause) {
     logger().error("worker died", field("group", group) + field("how", why) +
                                       field("restarts", worker.restarts()) +
@@ -164,12 +167,14 @@ void Supervisor::on_worker_death(Worker& worker, const std::string& why, std::op
     if (!pause) server.worker = nullptr;
     if (server.is_wanted() && pause && server.listener) {
       report(server, "error", "its worker is being replaced", "worker died: " + why);
+      if (pause > long_absence) refusers_[&worker]->watch(server.listener->socket.fd.get());
     } else if (!is_shutting_down()) {
       drive(server);
     } else {
       report(server, "stopped", "daemon stopped");
     }
   }
+  for (const Expected& answer : unanswered) answer.then("the worker died");
   dirty_workers_.insert(group);
   if (on_incarnations_changed) on_incarnations_changed();
   if (!pause) {

@@ -1,0 +1,89 @@
+#include "tests/unit/daemon/fake_worker.h"
+
+#include <poll.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <map>
+#include <memory>
+#include <string>
+
+#include "lib/wire/config.h"
+#include "lib/wire/counters.h"
+#include "lib/wire/frame.h"
+
+using namespace arcus;
+using namespace arcus::wire;
+
+namespace {
+
+class FakeWorker {
+ public:
+  explicit FakeWorker(int fd) : channel_{UniqueFd{fd}} {}
+
+  int run() {
+    for (;;) {
+      while (auto frame = channel_.receive()) {
+        handle(std::move(*frame));
+        if (exit_code_ >= 0) return exit_code_;
+      }
+      if (channel_.closed()) return 0;
+      pollfd ready{.fd = channel_.fd(), .events = POLLIN, .revents = 0};
+      ::poll(&ready, 1, -1);
+    }
+  }
+
+ private:
+  void handle(Frame frame) {
+    if (frame.type == FrameType::hello) channel_.send(FrameType::ready, to_json(Ready{.pid = ::getpid()}));
+    if (frame.type == FrameType::counters) {
+      files_.push_back(std::move(frame.descriptors.at(0)));
+      maps_.push_back(std::make_unique<CounterMap>(files_.back().get()));
+    }
+    if (frame.type == FrameType::config) on_config(from_json<WorkerConfig>(frame.body));
+    if (frame.type == FrameType::listen) {
+      const auto body = from_json<ListenFrame>(frame.body);
+      listening_[body.server_id] = std::move(frame.descriptors.at(0));
+      channel_.send(FrameType::ack, to_json(Ack{.seq = body.seq, .server_id = body.server_id}));
+    }
+    if (frame.type == FrameType::unlisten) {
+      const auto body = from_json<ListenFrame>(frame.body);
+      listening_.erase(body.server_id);
+      channel_.send(FrameType::ack, to_json(Ack{.seq = body.seq, .server_id = body.server_id}));
+      channel_.send(FrameType::event, to_json(Event{.kind = "drained", .server_id = body.server_id}));
+    }
+    if (frame.type == FrameType::probe) {
+      const auto body = from_json<ProbeFrame>(frame.body);
+      channel_.send(FrameType::ack, to_json(Ack{.seq = body.seq, .server_id = body.server_id}));
+    }
+    if (frame.type == FrameType::status)
+      channel_.send(FrameType::status, to_json(WorkerStatus{.open_fds = 5}));
+    if (frame.type == FrameType::drain) exit_code_ = 0;
+  }
+
+  void on_config(const WorkerConfig& config) {
+    for (const ServerConfig& server : config.servers) {
+      if (server.config.contains("x_die")) exit_code_ = 7;
+      const auto reject = server.config.find("x_reject");
+      const std::string error = reject == server.config.end() ? "" : reject->second;
+      channel_.send(FrameType::ack,
+                    to_json(Ack{.server_id = server.id, .generation = server.generation, .error = error}));
+      CounterSlot& slot = maps_.at(static_cast<std::size_t>(server.counter_segment))
+                              ->slot(0, static_cast<std::size_t>(server.counter_slot));
+      slot.total_connections.add();
+    }
+  }
+
+  FrameChannel channel_;
+  std::vector<UniqueFd> files_;
+  std::vector<std::unique_ptr<CounterMap>> maps_;
+  std::map<std::string, UniqueFd> listening_;
+  int exit_code_ = -1;
+};
+
+}  // namespace
+
+int run_fake_worker(int channel_fd) {
+  std::signal(SIGPIPE, SIG_IGN);
+  return FakeWorker{channel_fd}.run();
+}

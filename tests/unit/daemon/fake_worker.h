@@ -1,0 +1,6 @@
+#pragma once
+
+/// A worker that obeys every frame and serves nobody: what the daemon's tests start instead of the real one.
+/// A server whose configuration has `x_reject` is refused with that text; one with `x_die` makes it exit with
+/// 7; each configuration it takes counts one connection.
+int run_fake_worker(int channel_fd);
