@@ -147,8 +147,12 @@ void print_for_people(Context& context, const std::vector<Result>& results) {
     const bool matters = finding.state == State::warn || finding.state == State::error;
     if (matters && !finding.remedy.empty()) out.line("       try: " + escape_terminal(finding.remedy));
   }
-  out.line(std::to_string(counts[0]) + " ok, " + std::to_string(counts[2]) + " warnings, " +
-           std::to_string(counts[3]) + " errors, " + std::to_string(counts[1]) + " skipped");
+  const auto count = [&](State state, const char* one, const char* many) {
+    const std::size_t number = counts[static_cast<std::size_t>(state)];
+    return std::to_string(number) + (number == 1 ? one : many);
+  };
+  out.line(count(State::ok, " ok, ", " ok, ") + count(State::warn, " warning, ", " warnings, ") +
+           count(State::error, " error, ", " errors, ") + count(State::skip, " skipped", " skipped"));
 }
 
 void print(Context& context, const std::vector<Result>& results) {

@@ -1,0 +1,104 @@
+"""doctor: each kind of trouble is found, named with a command to type, and repaired where that is possible."""
+import os
+import signal
+import socket
+
+from harness import contains, equal, test, until
+
+
+def findings(w, *args):
+    """check id -> states, of `doctor` in JSON; the exit code is judged by the callers that care."""
+    import json
+    rows = json.loads(w.ctl("doctor", *args, "-o", "json", code=None).out)
+    for row in rows:
+        equal(set(row), {"id", "state", "sentence", "try"}, "keys of a finding")
+    return rows
+
+
+def states(rows, check):
+    return sorted({row["state"] for row in rows if row["id"] == check})
+
+
+@test("a fresh registry has no error and no warning")
+def clean(w):
+    w.init("acme")
+    wrong = [row for row in findings(w, "registry", "policy", "ports", "daemon") if row["state"] in ("warn", "error")]
+    equal(wrong, [])
+    w.ctl("doctor", "registry", "--strict")
+
+
+@test("without a registry: the file is the error, exit 1, the rest is skipped")
+def no_registry(w):
+    rows = findings(w)
+    equal(states(rows, "registry.file"), ["error"])
+    equal(states(rows, "registry.integrity"), ["skip"])
+    contains([row["try"] for row in rows if row["id"] == "registry.file"][0], "arcusctl init --db")
+    w.ctl("doctor", code=1)
+
+
+@test("a port that another program holds is named with its holder")
+def taken_port(w):
+    w.init("acme")
+    with socket.socket() as holder:
+        holder.bind(("127.0.0.1", 0))
+        holder.listen(1)
+        port = holder.getsockname()[1]
+        w.server("http", "acme/web", port=port)
+        contains(w.ctl("doctor", "ports.taken", code=1).out, f"127.0.0.1:{port} is in use by", f"pid {os.getpid()}", "try:")
+    w.ctl("doctor", "ports.taken")
+
+
+@test("an open proxy: an error when made by hand, a warning when allowed, nothing behind a client rule")
+def open_proxy(w):
+    w.init("acme")
+    w.sqlite(f"INSERT INTO servers(tenant,name,type,listen) VALUES('acme','web','http','0.0.0.0:{w.port()}');")
+    equal(states(findings(w, "policy"), "policy.open_proxy"), ["error"])
+    w.sqlite("UPDATE server SET allow_open = 1;")
+    equal(states(findings(w, "policy"), "policy.open_proxy"), ["warn"])
+    w.ctl("doctor", "policy", "--strict", code=10)
+    w.ctl("acl", "add", "allow", "--client", "10.0.0.0/8", "-t", "acme")
+    equal(states(findings(w, "policy"), "policy.open_proxy"), ["ok"])
+
+
+@test("a file that anybody may write: an error, repaired by --fix")
+def loose_mode(w):
+    w.init("acme")
+    os.chmod(w.db, 0o666)
+    contains(w.ctl("doctor", "registry.modes", code=1).out, w.db, "0666")
+    w.ctl("doctor", "--fix", "registry.modes")
+    equal(oct(os.stat(w.db).st_mode & 0o777), "0o664")
+
+
+@test("a running daemon is seen; a killed one leaves a socket that --fix removes")
+def dead_daemon(w):
+    w.init("acme")
+    w.server("http", "acme/web")
+    equal(states(findings(w, "daemon"), "daemon.lock"), ["warn"])
+    w.run()
+    for check in ("daemon.lock", "daemon.heartbeat", "daemon.socket", "daemon.version"):
+        equal(states(findings(w, "daemon"), check), ["ok"], check)
+    pid = w.json("daemon", "status")["pid"]
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: states(findings(w, "daemon"), "daemon.lock") == ["warn"], 5, "the lock free")
+    equal(states(findings(w, "daemon"), "daemon.socket"), ["warn"])
+    path = w.db + ".sock"
+    equal(os.path.exists(path), True)
+    contains(w.ctl("doctor", "--fix", "daemon").err, "removed")
+    equal(os.path.exists(path), False)
+
+
+@test("orphans that the shell left with foreign_keys=OFF are found")
+def orphans(w):
+    w.init("acme")
+    w.server("tcp", "acme/db", "--backend", "127.0.0.1:1", "--no-start")
+    names = [row[0] for row in w.query("SELECT name FROM sqlite_master WHERE type='trigger' AND tbl_name='server'")]
+    w.sqlite("PRAGMA foreign_keys=OFF;" + "".join(f"DROP TRIGGER {name};" for name in names) + "DELETE FROM server;")
+    rows = findings(w, "registry")
+    equal(states(rows, "registry.integrity"), ["error"])
+    equal(states(rows, "registry.schema"), ["error"])
+    w.ctl("db", "check", code=1)
+
+
+@test("a check that is none is refused with the nearest")
+def unknown_check(w):
+    contains(w.ctl("doctor", "registri", code=2).err, "did you mean: registry")
