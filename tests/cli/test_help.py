@@ -57,6 +57,7 @@ def flags_documented(w):
     assert flags, "help --json names no flag"
     missing = sorted(flags - manual.documented_flags(ROOT))
     equal(missing, [], "flags without a word in man/")
+    equal(sorted(manual.documented_flags(ROOT) - flags), [], "flags in man/ that do not exist")
 
 
 @test("help topics exist: refs, output, exit-codes, environment, files, sql")
