@@ -1,10 +1,12 @@
 """The http proxy as curl and its relatives use it: forward, CONNECT, keep-alive, bodies, reverse."""
 import hashlib
 import os
+import resource
 import socket
 import threading
 import time
 
+import processes
 from harness import contains, equal, matches, test, until
 from traffic import (Nginx, Origin, answer_with, connect, curl, drip, echo, exchange, get, header, headers, raw_answer, read_all,
                      read_answer, read_head, through)
@@ -348,3 +350,67 @@ def many_clients(w):
     equal(results.count(200), 200, str(set(results)))
     until(lambda: w.show("acme/web")["stats"]["total_requests"] == 200, 5 * w.patience, "counted")
     equal(w.show("acme/web")["stats"]["total_connections"], 200)
+
+
+@test("an upstream that never accepts: 504 connect_timeout, never early, late by at most 10 % and 100 ms", timeout=30)
+def connect_timeout(w):
+    port = proxy(w, "--connection-timeout", "700ms")
+    full = socket.socket()
+    full.bind(("127.0.0.1", 0))
+    full.listen(0)
+    address = full.getsockname()
+    waiting = []
+    for _ in range(4):  # the accept queue is full then: further SYNs are not answered
+        waiting.append(socket.socket())
+        waiting[-1].setblocking(False)
+        waiting[-1].connect_ex(address)
+    time.sleep(0.1)
+    began = time.monotonic()
+    answer = get(port, f"http://127.0.0.1:{address[1]}/")
+    seconds = time.monotonic() - began
+    equal(answer.status, 504)
+    contains(answer.head.decode(), "connect_timeout")
+    assert 0.7 <= seconds <= 0.7 * 1.1 + 0.1 * w.patience + 0.1, f"after {seconds:.3f} s"
+
+
+@test("no route to the upstream is 502 unreachable; what breaks the protocol is 502 upstream_protocol")
+def unreachable_and_broken(w):
+    port = proxy(w, "--connection-timeout", "2s")
+    w.ctl("acl", "add", "allow", "--to", "2001:db8::/32", "-t", "acme")
+    time.sleep(0.4)
+    answer = get(port, "http://[2001:db8::1]:80/")
+    assert answer.status in (502, 504), answer
+    assert "unreachable" in answer.head.decode() or answer.status == 504, answer.head  # 504 where IPv6 has a default route
+    origin = Origin(raw_answer(b"SSH-2.0-x\r\n\r\n"))
+    answer = get(port, origin.url + "/")
+    equal(answer.status, 502)
+    contains(answer.head.decode(), "upstream_protocol")
+
+
+@test("out of descriptors: local_resource, running connections go on, little CPU, recovery by itself", timeout=60)
+def out_of_descriptors(w):
+    origin = Origin(answer_with())
+    port = proxy(w, threads=1)
+    pid = w.worker_of("acme")
+    held = connect(port)
+    held.sendall(f"GET {origin.url}/ HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+    equal(read_answer(held)[0].status, 200)
+    before = resource.prlimit(pid, resource.RLIMIT_NOFILE)
+    used = max(int(n) for n in os.listdir(f"/proc/{pid}/fd"))
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, (used + 6, before[1]))
+    crowd = [connect(port) for _ in range(60)]
+    time.sleep(0.3)
+    spent = processes.cpu_seconds(pid)
+    for _ in range(5):
+        held.sendall(f"GET {origin.url}/ HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        equal(read_answer(held)[0].status, 200, "a running connection")
+        time.sleep(0.2)
+    share = (processes.cpu_seconds(pid) - spent) * 100
+    w.figure(f"without descriptors for 1 s: {share:.0f} % CPU (at most 20)")
+    assert share <= 20 or w.sanitized
+    for connection in crowd:
+        connection.close()
+    resource.prlimit(pid, resource.RLIMIT_NOFILE, before)
+    until(lambda: get(port, origin.url + "/", timeout=3).status == 200, 5, "new connections again")
+    equal(w.worker_of("acme"), pid)
+    w.figure("counted as " + str([r[0] for r in w.query("SELECT reason FROM server_reason WHERE reason = 'local_resource'")]))
