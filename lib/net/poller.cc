@@ -5,13 +5,26 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <exception>
 #include <limits>
 
 #include "lib/base/error.h"
+#include "lib/base/log.h"
 
 namespace arcus {
 
 const std::uint32_t Poller::traffic = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET;
+
+/// The border of one connection: what a handler throws costs that connection, not its neighbours.
+template <typename Call>
+static void guarded(Call call) noexcept {
+  try {
+    call();
+  } catch (const std::exception& error) {
+    static const Logger log("net");
+    log.error("internal", field("error", error.what()));
+  }
+}
 
 static std::uint64_t pack(int fd, std::uint32_t generation) noexcept {
   return std::uint64_t{generation} << 32 | static_cast<std::uint32_t>(fd);
@@ -87,7 +100,8 @@ void Poller::run_once(SteadyTime deadline) {
     const auto fd = static_cast<std::uint32_t>(event.data.u64);
     const Slot slot = slots_[fd];
     // A descriptor closed (and perhaps reused) earlier in this batch has another generation or no handler.
-    if (slot.handler && slot.generation == event.data.u64 >> 32) slot.handler->on_events(event.events);
+    if (slot.handler && slot.generation == event.data.u64 >> 32)
+      guarded([&] { slot.handler->on_events(event.events); });
   }
   settle();
 }
@@ -99,7 +113,7 @@ void Poller::settle() {
   while (batch) {
     Deferred& next = *batch;
     next.unqueue();
-    next.on_deferred();
+    guarded([&] { next.on_deferred(); });
   }
   while (!retired_.empty()) {
     auto garbage = std::exchange(retired_, {});

@@ -76,7 +76,7 @@ class Poller {
   void retire(std::unique_ptr<Retired> object);
 
   /// Waits at most until `deadline` for events, updates now(), hands the events to their handlers, then runs
-  /// what was deferred and frees what was retired.
+  /// what was deferred and frees what was retired. What a handler throws is logged and goes no further.
   void run_once(SteadyTime deadline);
 
   /// The time as of the last wake-up.

@@ -1,7 +1,9 @@
 #include <doctest/doctest.h>
+#include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include "lib/base/log.h"
 #include "tests/unit/net/loop.h"
 
 using namespace arcus;
@@ -103,6 +105,23 @@ TEST_CASE(
   loop.poller.run_once(SteadyTime::max());  // must not block: something is queued
   CHECK(runs == 1);
   CHECK(gone);
+}
+
+TEST_CASE("poller: a handler that throws does not take the others' events away") {
+  Loop loop;
+  const UniqueFd one = signalled();
+  const UniqueFd other = signalled();
+  Recorder a;
+  Recorder b;
+  a.action = b.action = [] { throw std::runtime_error("on purpose"); };
+  REQUIRE(loop.poller.add(one.get(), a, EPOLLIN | EPOLLET));
+  REQUIRE(loop.poller.add(other.get(), b, EPOLLIN | EPOLLET));
+  const UniqueFd null{::open("/dev/null", O_WRONLY | O_CLOEXEC)};
+  set_log_fd(null.get());
+  loop.turn();
+  set_log_fd(2);
+  CHECK(a.calls == 1);
+  CHECK(b.calls == 1);
 }
 
 TEST_CASE("poller: a task that queues itself again does not starve the sockets") {

@@ -186,8 +186,9 @@ TEST_CASE(
 }
 
 TEST_CASE("kill: counts survive the worker, and waiting clients are served by the next one") {
-  Server backend(echo());
   TestWorker worker;
+  TestWorker successor;
+  Server backend(echo());
   const std::uint16_t port = worker.serve_tcp({backend.port()});
   Client client(port);
   client.send("12345");
@@ -203,7 +204,6 @@ TEST_CASE("kill: counts survive the worker, and waiting clients are served by th
 
   Client waiting(port);
   waiting.send("x");
-  TestWorker successor;
   REQUIRE(successor.put(successor.tcp_config({backend.port()})).error.empty());
   successor.send(wire::FrameType::listen, to_json(wire::ListenFrame{.seq = 1, .server_id = "s"}),
                  worker.listening_fd());
