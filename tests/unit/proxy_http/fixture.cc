@@ -37,7 +37,22 @@ std::vector<std::string> Origin::bodies() const {
   return bodies_;
 }
 
+Origin::~Origin() {
+  const std::lock_guard lock(mutex_);
+  for (const int fd : open_) ::shutdown(fd, SHUT_RDWR);
+}
+
 void Origin::serve(int fd) {
+  {
+    const std::lock_guard lock(mutex_);
+    open_.insert(fd);
+  }
+  answer_all(fd);
+  const std::lock_guard lock(mutex_);
+  open_.erase(fd);
+}
+
+void Origin::answer_all(int fd) {
   std::string in;
   std::array<char, 65536> part;
   const auto read = [&] {

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,6 +20,8 @@ class Origin {
   explicit Origin(Respond respond);
   /// The same answer to everything.
   explicit Origin(std::string answer);
+  /// Ends the connections that are kept idle with it.
+  ~Origin();
 
   std::uint16_t port() const { return server_.port(); }
   int connections() const { return server_.accepted(); }
@@ -29,11 +32,13 @@ class Origin {
 
  private:
   void serve(int fd);
+  void answer_all(int fd);
 
   Respond respond_;
   mutable std::mutex mutex_;
   std::vector<std::string> heads_;
   std::vector<std::string> bodies_;
+  std::set<int> open_;
   Server server_;
 };
 
