@@ -1,5 +1,6 @@
 #include "lib/runtime/thread.h"
 
+#include <exception>
 #include <utility>
 
 #include "lib/base/log.h"
@@ -26,7 +27,13 @@ void DataThread::post(std::function<void(DataThread&)> task) { mailbox_->post(st
 void DataThread::run() {
   while (!stopping_) {
     poller_.run_once(deadlines_.earliest());
-    deadlines_.sweep();
+    try {
+      deadlines_.sweep();
+    } catch (const std::exception& error) {
+      // Costs one session; the rest of the sweep comes with the next turn.
+      static const Logger log("thread");
+      log.error("internal", field("error", error.what()));
+    }
   }
   // Nothing may be left that refers to us: end what there is and let it be freed.
   listeners_.clear();

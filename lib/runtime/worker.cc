@@ -39,12 +39,20 @@ static void raise_descriptor_limit() {
   static_cast<void>(::setrlimit(RLIMIT_NOFILE, &limit));
 }
 
+/// The last line of defence: past it allocations fail, and connections with them.
+static void limit_memory(std::int64_t bytes) {
+  if (bytes <= 0) return;
+  const rlimit limit{static_cast<rlim_t>(bytes), static_cast<rlim_t>(bytes)};
+  static_cast<void>(::setrlimit(RLIMIT_DATA, &limit));
+}
+
 static int serve(int channel_fd, std::span<const Protocol* const> protocols) {
   wire::FrameChannel channel{UniqueFd{channel_fd}};
   const auto hello = wait_for_hello(channel);
   if (!hello) return 0;
   if (check_log_filter(hello->log_filter).empty()) set_log({.filter = hello->log_filter});
   raise_descriptor_limit();
+  limit_memory(hello->memory_limit_bytes);
   // Asio's signal pipe is made here: inside the sandbox F_SETFL is refused, the pipe would block its reader.
   asio::io_context before_sandbox;
   const asio::signal_set signal_pipe{before_sandbox};

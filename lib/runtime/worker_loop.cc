@@ -90,20 +90,36 @@ void WorkerLoop::leave() {
 }
 
 void WorkerLoop::flush_logs_soon() {
+  if (std::exchange(flushing_, true)) return;
   log_timer_.expires_after(log_batch);
   log_timer_.async_wait([this](const asio::error_code& error) {
+    flushing_ = false;
     if (error) return;
     if (const std::size_t lost = table_.flush_logs(); lost > 0)
       log_.warn("access_log_lost", field("bytes", static_cast<long long>(lost)));
   });
 }
 
-void WorkerLoop::on_all_threads(const std::function<void(DataThread&)>& task, std::function<void()> done) {
-  auto left = std::make_shared<std::atomic<std::size_t>>(threads_);
+void WorkerLoop::on_all_threads(const std::function<void(DataThread&)>& task,
+                                std::function<void(const std::string&)> done) {
+  struct Round {
+    std::size_t left;
+    std::string error;
+    std::function<void(const std::string&)> done;
+  };
+  auto round = std::make_shared<Round>(Round{threads_, "", std::move(done)});
   for (const auto& thread : shared_.threads()) {
-    thread->post([this, task, done, left](DataThread& there) {
-      task(there);
-      if (left->fetch_sub(1) == 1) shared_.run_on_main(done);
+    thread->post([this, task, round](DataThread& there) {
+      std::string error;
+      try {
+        task(there);
+      } catch (const std::exception& thrown) {
+        error = thrown.what();
+      }
+      shared_.run_on_main([round, error = std::move(error)] {
+        if (round->error.empty()) round->error = error;
+        if (--round->left == 0) round->done(round->error);
+      });
     });
   }
 }
@@ -112,8 +128,9 @@ void WorkerLoop::put_server(const wire::ServerConfig& server) {
   const ServerEntry& entry = table_.put_server(server);
   on_all_threads([this, config = entry.config](
                      DataThread& thread) { thread.put_server(config, table_.slot(*config, thread.index())); },
-                 [this, id = server.id, generation = server.generation] {
-                   send(wire::FrameType::ack, to_json(wire::Ack{.server_id = id, .generation = generation}));
+                 [this, id = server.id, generation = server.generation](const std::string& error) {
+                   const wire::Ack ack{.server_id = id, .generation = generation, .error = error};
+                   send(wire::FrameType::ack, to_json(ack));
                  });
 }
 
@@ -141,16 +158,14 @@ void WorkerLoop::on_listen(const wire::ListenFrame& frame, UniqueFd socket) {
   entry->listening = std::make_shared<ListeningSocket>(std::move(socket));
   entry->port = entry->config->wire.listen_port;
   facts_->add_port(entry->port);
-  auto failed = std::make_shared<std::atomic<bool>>(false);
   on_all_threads(
-      [number = entry->config->number, listening = entry->listening, failed](DataThread& thread) {
+      [number = entry->config->number, listening = entry->listening](DataThread& thread) {
         ServerOnThread* server = thread.find_server(number);
         if (server) server->resume();
-        if (!server || !thread.listen(number, listening)) failed->store(true);
+        if (!server || !thread.listen(number, listening))
+          throw Error{ErrorKind::failed, "the listening socket cannot be watched"};
       },
-      [this, frame, failed] {
-        ack_listen(frame, failed->load() ? "the listening socket cannot be watched" : "");
-      });
+      [this, frame](const std::string& error) { ack_listen(frame, error); });
 }
 
 void WorkerLoop::on_unlisten(const wire::ListenFrame& frame) {
@@ -160,7 +175,7 @@ void WorkerLoop::on_unlisten(const wire::ListenFrame& frame) {
   entry->listening.reset();
   const std::uint64_t number = entry->config->number;
   on_all_threads([number](DataThread& thread) { thread.unlisten(number); },
-                 [this, frame] { ack_listen(frame, ""); });
+                 [this, frame](const std::string& error) { ack_listen(frame, error); });
   drain_server(*entry, Milliseconds(frame.drain_timeout_ms), [this, id = frame.server_id] {
     send(wire::FrameType::event, to_json(wire::Event{.kind = "drained", .server_id = id}));
   });
@@ -170,7 +185,7 @@ void WorkerLoop::on_unlisten(const wire::ListenFrame& frame) {
       [number](DataThread& thread) {
         if (ServerOnThread* server = thread.find_server(number)) server->forget();
       },
-      [] {});
+      [](const std::string&) {});
 }
 
 void WorkerLoop::drain_server(ServerEntry& entry, Milliseconds patience, std::function<void()> done) {
@@ -195,7 +210,7 @@ void WorkerLoop::drain_server(ServerEntry& entry, Milliseconds patience, std::fu
         [number](DataThread& thread) {
           if (ServerOnThread* server = thread.find_server(number)) server->kill_draining(Reason::draining);
         },
-        [] {});
+        [](const std::string&) {});
   };
   if (patience.count() <= 0) return kill();
   timer->expires_after(patience);
@@ -212,7 +227,7 @@ void WorkerLoop::drain_all(Milliseconds patience) {
   };
   for (auto& [id, entry] : table_.all()) {
     const std::uint64_t number = entry.config->number;
-    on_all_threads([number](DataThread& thread) { thread.unlisten(number); }, [] {});
+    on_all_threads([number](DataThread& thread) { thread.unlisten(number); }, [](const std::string&) {});
     drain_server(entry, patience, one_done);
   }
   one_done();
@@ -236,7 +251,7 @@ void WorkerLoop::on_resolver(const wire::ResolverConfig& config) {
           shared_.report("error", "", error.what());
         }
       },
-      [] {});
+      [](const std::string&) {});
 }
 
 void WorkerLoop::on_probe(const wire::ProbeFrame& frame) {

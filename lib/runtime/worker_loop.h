@@ -63,8 +63,9 @@ class WorkerLoop {
   void on_signal();
   void watch_signals();
   void flush_logs_soon();
-  /// Runs `task` on every data thread, then `done` here.
-  void on_all_threads(const std::function<void(DataThread&)>& task, std::function<void()> done);
+  /// Runs `task` on every data thread, then `done` here with what the first that threw had to say, else "".
+  void on_all_threads(const std::function<void(DataThread&)>& task,
+                      std::function<void(const std::string& error)> done);
 
   asio::io_context io_{1};
   std::shared_ptr<WorkerFacts> facts_;
@@ -79,6 +80,7 @@ class WorkerLoop {
   Logger log_{"worker"};
   std::size_t threads_;
   int signals_seen_ = 0;
+  bool flushing_ = false;
   bool ending_ = false;
   bool writing_ = false;
 };

@@ -307,5 +307,8 @@ TEST_CASE("sandbox: a confined worker serves as any other, names are looked up t
   const auto status = wire::from_json<wire::WorkerStatus>(worker.expect(wire::FrameType::status).body);
   CHECK(status.active_connections == 1);
   CHECK(status.open_fds > 5);
+  client.close();
+  ::kill(worker.pid(), SIGTERM);
+  CHECK(worker.wait_for_exit() == 0);
 }
 #endif
