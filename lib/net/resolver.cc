@@ -33,8 +33,8 @@ constexpr std::chrono::seconds negative_ttl{5};
 /// How often c-ares looks for questions to repeat, while there are any.
 constexpr std::chrono::milliseconds tick{250};
 
-/// A channel draws the key of its query numbers from /dev/urandom, or from rand() where there is no file system:
-/// so rand() begins where nobody can guess.
+/// A channel draws the key of its query numbers from /dev/urandom, or from rand() where there is no file
+/// system: so rand() begins where nobody can guess.
 int open_channel(ares_channel& channel, ares_options& options, int mask) {
   static std::mutex mutex;
   const std::lock_guard lock(mutex);

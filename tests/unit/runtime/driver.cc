@@ -7,6 +7,10 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#if defined(__SANITIZE_ADDRESS__)
+#include <sanitizer/lsan_interface.h>
+#endif
+
 #include <chrono>
 #include <stdexcept>
 #include <utility>
@@ -41,7 +45,11 @@ TestWorker::TestWorker(const Setup& setup) {
       const rlimit limit{static_cast<rlim_t>(setup.descriptors), static_cast<rlim_t>(setup.descriptors)};
       ::setrlimit(RLIMIT_NOFILE, &limit);
     }
-    ::_exit(run_worker(theirs.release(), protocols()));
+    const int status = run_worker(theirs.release(), protocols());
+#if defined(__SANITIZE_ADDRESS__)
+    if (__lsan_do_recoverable_leak_check() != 0) ::_exit(23);
+#endif
+    ::_exit(status);
   }
   channel_ = std::make_unique<wire::FrameChannel>(std::move(mine));
   send(wire::FrameType::hello, to_json(wire::Hello{.version = "0",
