@@ -46,8 +46,10 @@ int start_all(Context& context, const std::vector<registry::Server>& servers);
 int stop_all(Context& context, const std::vector<registry::Server>& servers);
 int restart_all(Context& context, const std::vector<registry::Server>& servers, std::size_t at_once);
 int reload_all(Context& context, const std::vector<registry::Server>& servers);
-/// Stops, waits for the connections to end, then removes.  Asks first.
+/// Stops, waits for the connections to end, then removes.  Asks first when one runs or there are several.
 int remove_all(Context& context, const std::vector<registry::Server>& servers);
+/// The same without asking and without printing.
+std::vector<Outcome> stop_and_remove(Context& context, const std::vector<registry::Server>& servers);
 
 /// How long stopping `servers` may take: the longest drain_timeout and 5 s.
 std::chrono::milliseconds stop_limit(const std::vector<registry::Server>& servers);

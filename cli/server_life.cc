@@ -102,8 +102,11 @@ static void confirm_removal(Context& context, const std::vector<Server>& servers
 }
 
 int remove_all(Context& context, const std::vector<Server>& servers) {
-  if (servers.empty()) return report(context, {});
-  confirm_removal(context, servers);
+  if (!servers.empty()) confirm_removal(context, servers);
+  return report(context, stop_and_remove(context, servers));
+}
+
+std::vector<Outcome> stop_and_remove(Context& context, const std::vector<Server>& servers) {
   std::vector<Outcome> outcomes;
   if (context.settings().wait && context.daemon_runs() && !context.dry_run()) {
     const auto stop = [](Database& db, const Server& server) {
@@ -128,7 +131,7 @@ int remove_all(Context& context, const std::vector<Server>& servers) {
                  .took = outcome.took};
     }
   });
-  return report(context, outcomes);
+  return outcomes;
 }
 
 int run_start(Context& context, const Args& args) {

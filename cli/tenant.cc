@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "cli/core/rows.h"
@@ -200,7 +201,11 @@ int run_reload(Context& context, const Args& args) {
 }
 
 int run_remove_servers(Context& context, const Args& args) {
-  return server::remove_all(context, servers_of(context, find_tenant_target(context, args[tenant])));
+  const Tenant row = find_tenant_target(context, args[tenant]);
+  const std::vector<registry::Server> servers = servers_of(context, row);
+  if (!servers.empty())
+    context.confirm("remove all servers of " + row.name + " (" + std::to_string(servers.size()) + ")?");
+  return report(context, server::stop_and_remove(context, servers));
 }
 
 constexpr Arg<bool> with_servers{"--with-servers", "its servers too"};
@@ -215,22 +220,21 @@ int run_remove(Context& context, const Args& args) {
         .about(row.name)
         .with_hint("arcusctl tenant remove " + row.name + " --with-servers");
   context.check_generation(row.generation, row.name);
-  if (!servers.empty()) {
+  if (!servers.empty())
     context.confirm_by_typing(
         "remove tenant " + row.name + " and its " + std::to_string(servers.size()) + " servers", row.name);
-    if (context.dry_run()) return server::remove_all(context, servers);
-    Settings yes = context.settings();
-    yes.yes = true;  // one question is enough
-    Context inner{context.noun(), context.command(), yes};
-    const int code = server::remove_all(inner, servers);
-    inner.out().flush();
-    if (code != exit_code::ok) return code;
+  if (context.dry_run()) {
+    std::vector<Outcome> outcomes = server::stop_and_remove(context, servers);
+    outcomes.push_back({.id = row.id, .name = row.name, .action = "remove", .status = "would_be_removed"});
+    return report(context, outcomes);
   }
+  std::vector<Outcome> outcomes;
+  if (!servers.empty()) outcomes = server::stop_and_remove(context, servers);
+  if (std::ranges::any_of(outcomes, [](const Outcome& one) { return one.code != exit_code::ok; }))
+    return report(context, outcomes);
   context.change([&](Database& db) { registry::remove_tenant(db, row.id); });
-  return report(context, {{.id = row.id,
-                           .name = row.name,
-                           .action = "remove",
-                           .status = context.dry_run() ? "unchanged" : "removed"}});
+  outcomes.push_back({.id = row.id, .name = row.name, .action = "remove", .status = "removed"});
+  return report(context, outcomes);
 }
 
 int run_stats(Context& context, const Args& args) {
