@@ -64,6 +64,10 @@ std::optional<std::string> nearest_word(std::string_view word, std::span<const s
       best = candidate;
     }
   }
+  if (best || word.size() < 4) return best;
+  // A word that was cut short: "health_interval" for "health_interval_ms".
+  for (const std::string& candidate : candidates)
+    if (candidate.starts_with(word) && (!best || candidate.size() < best->size())) best = candidate;
   return best;
 }
 

@@ -23,8 +23,8 @@ std::string join(std::span<const std::string> parts, std::string_view separator)
 /// The edit distance with transpositions (optimal string alignment).
 std::size_t edit_distance(std::string_view a, std::string_view b);
 
-/// The candidate nearest to `word` (distance 2 at the most, 1 for words of three letters or fewer), or
-/// nothing.
+/// The candidate nearest to `word` (distance 2 at the most, 1 for words of three letters or fewer), else the
+/// shortest that begins with it (four letters or more), or nothing.
 std::optional<std::string> nearest_word(std::string_view word, std::span<const std::string> candidates);
 
 /// Shell pattern with * and ?; the whole of `text` must match.

@@ -12,6 +12,8 @@ TEST_CASE("nearest word: within two edits, and a swap counts as one") {
   CHECK(nearest_word("prot", words) == "port");
   CHECK(nearest_word("backnd", words) == "backend");
   CHECK(nearest_word("wbe", words) == "web");
+  CHECK(nearest_word("back", words) == "backend");
+  CHECK_FALSE(nearest_word("bac", words));
   CHECK_FALSE(nearest_word("zzzzz", words));
   CHECK_FALSE(nearest_word("xyz", words));
 }
