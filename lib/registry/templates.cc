@@ -12,7 +12,7 @@ namespace arcus::registry {
 /// The document's PredefinedConfigs for the types that exist; a new type adds its rows.
 static constexpr std::array<BuiltinTemplate, 4> table{{
     {"high_performance_http_proxy", "http", "many connections, short waits",
-     R"({"type":"http","listen_port":8080,"max_connections":10000,"connection_timeout_ms":10000,"keepalive_timeout_ms":60000,)"
+     R"({"type":"http","listen_port":8080,"max_connections":10000,"connection_timeout_ms":10000,"idle_timeout_ms":60000,)"
      R"("backlog":4096,"config":{"pool_idle_per_host":128}})"},
     {"load_balancer", "http", "a reverse proxy in front of backends",
      R"({"type":"http","listen_port":8000,"max_connections":5000,"connection_timeout_ms":5000,"lb":"round_robin","backends":[]})"},
