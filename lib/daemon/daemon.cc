@@ -1,5 +1,6 @@
 #include "lib/daemon/daemon.h"
 
+#include <pwd.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
@@ -9,6 +10,7 @@
 #include <asio/post.hpp>
 #include <csignal>
 #include <thread>
+#include <tuple>
 
 #include "lib/base/error.h"
 #include "lib/base/time.h"
@@ -22,7 +24,9 @@ using std::chrono::milliseconds;
 using std::chrono::seconds;
 
 static constexpr milliseconds registry_interval{200};
-static constexpr seconds heartbeat_interval{10};
+/// Views call a daemon gone after 30 s without a heartbeat.
+static constexpr seconds longest_silence{20};
+static constexpr seconds duty_interval{5};
 static constexpr seconds figures_interval{60};
 static constexpr milliseconds finish_pause{200};
 static constexpr int most_finish_attempts = 25;
@@ -62,6 +66,15 @@ static void prepare_process() {
   ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
 }
 
+/// Whom the workers of a daemon that runs as root become: `arcus` when there is such a user, else `nobody`.
+static std::pair<std::int64_t, std::int64_t> worker_identity() {
+  for (const char* name : {"arcus", "nobody"})
+    if (const passwd* entry = ::getpwnam(name); entry && entry->pw_uid != 0)
+      return {entry->pw_uid, entry->pw_gid};
+  constexpr std::int64_t nobody = 65'534;
+  return {nobody, nobody};
+}
+
 static SupervisorOptions supervisor_options(const RunOptions& options) {
   SupervisorOptions out;
   const unsigned processors = std::clamp(std::thread::hardware_concurrency(), 1U, most_threads);
@@ -71,6 +84,7 @@ static SupervisorOptions supervisor_options(const RunOptions& options) {
   out.version = options.version;
   out.instance = instance_name(options.paths.db);
   out.drain_timeout = options.drain_timeout;
+  if (::geteuid() == 0) std::tie(out.worker_uid, out.worker_gid) = worker_identity();
   out.access_log_to_stdout = options.access_log_to_stdout;
   return out;
 }
@@ -91,16 +105,13 @@ DaemonLoop::DaemonLoop(LockFile lock, const Catalog& catalog, RunOptions options
       store_{options_.paths.db, catalog},
       supervisor_{io_, store_, catalog, options_.paths, supervisor_options(options_)},
       recorder_{store_, options_.paths.run_dir},
-      health_{io_, store_, supervisor_, recorder_},
+      health_{io_, supervisor_, recorder_, [this](const auto& results) { beat(results); }},
       control_{io_, options_.paths.socket, options_.paths.db,
                [this](std::string_view line, ControlSocket::Reply reply) { answer(line, std::move(reply)); }},
       signals_{io_},
       started_at_{now_text()},
       boot_id_{boot_id()} {
-  lock_.write_holder({.pid = static_cast<int>(::getpid()),
-                      .boot_id = boot_id_,
-                      .started_at = started_at_,
-                      .version = options_.version});
+  write_holder();
   for (const int signal : {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGUSR2}) signals_.add(signal);
 }
 
@@ -113,7 +124,7 @@ int DaemonLoop::run() {
   supervisor_.reconcile();
   const auto every = [](milliseconds interval) { return [interval] { return interval; }; };
   repeat(registry_timer_, every(registry_interval), [this] { watch_registry(); });
-  repeat(heartbeat_timer_, every(heartbeat_interval), [this] { heartbeat(); });
+  repeat(duty_timer_, every(duty_interval), [this] { do_duties(); });
   repeat(figures_timer_, every(figures_interval), [this] { supervisor_.refresh_workers(); });
   repeat(
       record_timer_,
@@ -125,8 +136,14 @@ int DaemonLoop::run() {
       [this] { poll_health(); });
   if (const auto interval = notifier_.watchdog_interval())
     repeat(watchdog_timer_, every(*interval), [this] { notifier_.watchdog(); });
-  io_.run();
-  return exit_code_;
+  for (;;) {
+    try {
+      io_.run();
+      return exit_code_;
+    } catch (const std::exception& error) {  // one event's failure must not stop what serves
+      logger().error("internal", field("error", error.what()));
+    }
+  }
 }
 
 /// What the last daemon left behind: rows that say running, a row of itself. One transaction.
@@ -143,6 +160,27 @@ void DaemonLoop::recover() {
   });
   if (!is_written) throw Error{ErrorKind::registry, store_.problem()};
   recorder_.flush({});
+}
+
+/// The lock file may have been removed by hand: then nobody would see that we run.
+void DaemonLoop::keep_lock() {
+  try {
+    if (find_run_holder(options_.paths.db)) return;
+    LockFile fresh{options_.paths.db};
+    if (!fresh.try_lock_run()) return;
+    logger().warn("the lock file was removed; made it again", field("path", fresh.path().string()));
+    lock_ = std::move(fresh);
+    write_holder();
+  } catch (const Error& error) {
+    logger().error("no lock file", field("error", error.what()));
+  }
+}
+
+void DaemonLoop::write_holder() {
+  lock_.write_holder({.pid = static_cast<int>(::getpid()),
+                      .boot_id = boot_id_,
+                      .started_at = started_at_,
+                      .version = options_.version});
 }
 
 registry::DaemonRow DaemonLoop::own_row() const {
@@ -172,9 +210,18 @@ void DaemonLoop::announce_ready() {
   stop(false);
 }
 
-void DaemonLoop::heartbeat() {
-  store_.write([this](Database& db) { registry::put_daemon(db, own_row()); });
+void DaemonLoop::beat(const std::vector<registry::HealthResult>& health) {
+  const bool is_written = store_.write([this, &health](Database& db) {
+    registry::put_daemon(db, own_row());
+    registry::put_health(db, health);
+  });
+  if (is_written) beat_at_ = std::chrono::steady_clock::now();
+}
+
+void DaemonLoop::do_duties() {
+  if (std::chrono::steady_clock::now() - beat_at_ > longest_silence - duty_interval) beat();
   store_.checkpoint_if_due();
+  keep_lock();
   control_.ensure();
   supervisor_.refresh_resolver();
 }

@@ -30,7 +30,11 @@ class DaemonLoop {
 
   void recover();
   void announce_ready();
-  void heartbeat();
+  /// Says in the registry that we live, and what a round of health checks found: one transaction for both.
+  void beat(const std::vector<registry::HealthResult>& health = {});
+  void do_duties();
+  void keep_lock();
+  void write_holder();
   registry::DaemonRow own_row() const;
   void record();
   void watch_registry();
@@ -60,10 +64,11 @@ class DaemonLoop {
   HealthPoller health_;
   ControlSocket control_;
   asio::signal_set signals_;
-  asio::steady_timer registry_timer_{io_}, record_timer_{io_}, heartbeat_timer_{io_}, health_timer_{io_},
+  asio::steady_timer registry_timer_{io_}, record_timer_{io_}, duty_timer_{io_}, health_timer_{io_},
       watchdog_timer_{io_}, figures_timer_{io_};
   std::string started_at_;
   std::string boot_id_;
+  std::chrono::steady_clock::time_point beat_at_{};
   int finish_attempts_ = 0;
   int exit_code_ = 0;
   bool is_ready_ = false;

@@ -27,9 +27,9 @@ static std::string request_of(const HealthTarget& target) {
   return "OPTIONS * HTTP/1.1\r\nHost: " + target.address.to_string() + "\r\nConnection: close\r\n\r\n";
 }
 
-HealthPoller::HealthPoller(asio::io_context& io, Store& store, Supervisor& supervisor,
-                           const Recorder& recorder)
-    : io_{io}, store_{store}, supervisor_{supervisor}, recorder_{recorder} {}
+HealthPoller::HealthPoller(asio::io_context& io, Supervisor& supervisor, const Recorder& recorder,
+                           Write write)
+    : io_{io}, supervisor_{supervisor}, recorder_{recorder}, write_{std::move(write)} {}
 
 HealthPoller::~HealthPoller() = default;
 
@@ -87,7 +87,7 @@ void HealthPoller::finish(const HealthTarget& target, const ProbeResult& probe) 
 
 void HealthPoller::finish_round() {
   is_running_ = false;
-  if (!round_.empty()) store_.write([this](Database& db) { registry::put_health(db, round_); });
+  if (!round_.empty()) write_(round_);
   round_.clear();
   const auto callbacks = std::move(on_done_);
   on_done_.clear();

@@ -10,7 +10,6 @@
 
 #include "lib/daemon/probe.h"
 #include "lib/daemon/recorder.h"
-#include "lib/daemon/store.h"
 #include "lib/daemon/supervisor.h"
 
 namespace arcus::daemon {
@@ -22,10 +21,13 @@ struct Verdict {
 };
 Verdict judge(const HealthTarget& target, const ProbeResult& probe, std::int64_t active_connections);
 
-/// Polls the listener of every running server and writes what it found, one transaction a round.
+/// Polls the listener of every running server.
 class HealthPoller {
  public:
-  HealthPoller(asio::io_context& io, Store& store, Supervisor& supervisor, const Recorder& recorder);
+  using Write = std::function<void(const std::vector<registry::HealthResult>&)>;
+
+  /// `write` puts the results of a round into the registry.
+  HealthPoller(asio::io_context& io, Supervisor& supervisor, const Recorder& recorder, Write write);
   ~HealthPoller();
 
   /// Checks every running server, or with `only_new` those that were not checked since they run. A round that
@@ -41,9 +43,9 @@ class HealthPoller {
   void finish_round();
 
   asio::io_context& io_;
-  Store& store_;
   Supervisor& supervisor_;
   const Recorder& recorder_;
+  Write write_;
   std::deque<HealthTarget> waiting_;
   std::size_t under_way_ = 0;
   bool is_running_ = false;

@@ -18,7 +18,7 @@ using std::chrono::steady_clock;
 static constexpr milliseconds busy_timeout{250};
 static constexpr seconds log_again{60};
 static constexpr seconds reopen_pause{1};
-static constexpr seconds idle_checkpoint{60};
+static constexpr seconds idle_checkpoint{300};
 static constexpr std::int64_t page_bytes = 4096;
 static constexpr std::int64_t wal_limit = 256 * page_bytes;
 

@@ -33,8 +33,8 @@ class Store {
   /// What is wrong with the file; empty when all is well.
   const std::string& problem() const noexcept { return problem_; }
 
-  /// The checkpoint duty: moves the log into the file when it exceeds 256 pages, or after 60 s with something
-  /// in it.
+  /// The checkpoint duty: moves the log into the file when it exceeds 256 pages, or after 5 minutes with
+  /// something in it.
   void checkpoint_if_due();
 
   const std::filesystem::path& path() const noexcept { return path_; }

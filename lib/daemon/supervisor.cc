@@ -98,7 +98,6 @@ void Supervisor::refresh_workers() {
   for (const auto& worker : workers_) {
     if (worker->is_retiring()) continue;
     worker->send(wire::FrameType::status, "{}");
-    dirty_workers_.insert(worker->spec().group);
   }
 }
 

@@ -27,6 +27,8 @@ struct SupervisorOptions {
   std::string log_filter = "info";
   std::string version;
   std::string instance;
+  std::int64_t worker_uid = -1;  ///< workers change to it; -1 = they stay what we are
+  std::int64_t worker_gid = -1;
   std::optional<std::chrono::milliseconds> drain_timeout;  ///< in place of the setting
   bool access_log_to_stdout = false;                       ///< `serve`
 };
@@ -158,6 +160,7 @@ class Supervisor final : public WorkerEvents {
   void schedule_turn();
   void turn();
   void write_states();
+  std::vector<registry::WorkerRow> worker_news() const;
   registry::WorkerRow row_of(const Worker& worker) const;
   std::int64_t expect(Worker& worker, std::function<void(const std::string& error)> then);
 
@@ -186,6 +189,7 @@ class Supervisor final : public WorkerEvents {
   std::int64_t next_listener_ = 1;
 
   std::set<std::string> dirty_workers_;
+  std::map<std::string, registry::WorkerRow> written_workers_;
   std::set<std::string> removed_workers_;
   std::vector<PendingEvent> events_;
   std::map<std::string, BackendNews> backend_news_;

@@ -1,5 +1,6 @@
 #include <algorithm>
 #include <asio/post.hpp>
+#include <cstdlib>
 
 #include "lib/base/error.h"
 #include "lib/daemon/process_usage.h"
@@ -29,7 +30,7 @@ void Supervisor::turn() {
     } catch (const Error& error) {
       logger().error("cannot configure a worker",
                      field("group", worker->spec().group) + field("error", error.what()));
-      worker->kill();  // counter files cannot be made: its servers say so until they can
+      worker->kill(error.what());  // counter files cannot be made: its servers say so until they can
     }
   }
   write_states();
@@ -46,26 +47,50 @@ void Supervisor::turn() {
   if (on_settled) on_settled();
 }
 
+/// Whether the figures of a worker moved enough to be worth a write.
+static bool is_news(const registry::WorkerRow& before, const registry::WorkerRow& now) {
+  constexpr std::int64_t bytes = 1 << 20;
+  constexpr std::int64_t cpu_ms = 100;
+  return before.pid != now.pid || before.restarts != now.restarts || before.threads != now.threads ||
+         before.sandbox != now.sandbox || before.open_fds != now.open_fds ||
+         before.last_exit != now.last_exit || std::abs(before.rss_bytes - now.rss_bytes) >= bytes ||
+         now.cpu_ms - before.cpu_ms >= cpu_ms;
+}
+
+std::vector<registry::WorkerRow> Supervisor::worker_news() const {
+  std::vector<registry::WorkerRow> out;
+  for (const auto& worker : workers_) {
+    if (worker->is_retiring() || !dirty_workers_.contains(worker->spec().group)) continue;
+    auto row = row_of(*worker);
+    const auto written = written_workers_.find(row.worker_group);
+    if (written == written_workers_.end() || is_news(written->second, row)) out.push_back(std::move(row));
+  }
+  return out;
+}
+
 void Supervisor::write_states() {
+  const auto workers = worker_news();
   const bool has_dirty_server =
       std::ranges::any_of(servers_, [](const auto& entry) { return entry.second.dirty; });
-  if (!has_dirty_server && events_.empty() && dirty_workers_.empty() && removed_workers_.empty() &&
-      backend_news_.empty())
+  if (!has_dirty_server && events_.empty() && workers.empty() && removed_workers_.empty() &&
+      backend_news_.empty()) {
+    dirty_workers_.clear();
     return;
-  const bool is_written = store_.write([this](Database& db) {
+  }
+  const bool is_written = store_.write([this, &workers](Database& db) {
     for (const auto& [id, server] : servers_)
       if (server.dirty && !server.removed) registry::put_server_state(db, server.state);
     for (const auto& event : events_)
       registry::add_event(db, event.kind, event.tenant, event.object, event.detail);
     for (const std::string& group : removed_workers_) registry::remove_worker(db, group);
-    for (const auto& worker : workers_)
-      if (!worker->is_retiring() && dirty_workers_.contains(worker->spec().group))
-        registry::put_worker(db, row_of(*worker));
+    for (const auto& row : workers) registry::put_worker(db, row);
     for (const auto& [id, news] : backend_news_) registry::put_backend_state(db, id, news.state, news.error);
   });
   if (!is_written) return;
   for (auto& [id, server] : servers_) server.dirty = false;
   for (const auto& [id, news] : backend_news_) backend_states_[id] = news.state;
+  for (const std::string& group : removed_workers_) written_workers_.erase(group);
+  for (const auto& row : workers) written_workers_.insert_or_assign(row.worker_group, row);
   events_.clear();
   dirty_workers_.clear();
   removed_workers_.clear();

@@ -25,8 +25,10 @@ Worker& Supervisor::worker_for(const WorkerSpec& spec) {
     if (worker->spec() == spec) return *worker;
     worker->retire(drain_timeout());  // the same group with other resources: its servers move over one by one
   }
-  const wire::Hello hello{
+  wire::Hello hello{
       .version = options_.version, .instance = options_.instance, .log_filter = options_.log_filter};
+  hello.uid = options_.worker_uid;
+  hello.gid = options_.worker_gid;
   workers_.push_back(std::make_unique<Worker>(io_, spec, hello, paths_.run_dir, *this));
   workers_.back()->start();
   return *workers_.back();
@@ -99,6 +101,7 @@ void Supervisor::on_worker_start(Worker& worker) {
 
 void Supervisor::on_worker_ready(Worker& worker, const wire::Ready& ready) {
   ready_[worker.spec().group] = ready;
+  worker.send(wire::FrameType::status, "{}");
   dirty_workers_.insert(worker.spec().group);
   logger().info("worker ready", field("group", worker.spec().group) + field("pid", ready.pid) +
                                     field("threads", ready.threads) + field("seccomp", ready.seccomp) +
@@ -141,6 +144,8 @@ void Supervisor::on_worker_event(Worker& worker, const wire::Event& event) {
 
 void Supervisor::on_worker_status(Worker& worker, const wire::WorkerStatus& status) {
   status_[worker.spec().group] = status;
+  dirty_workers_.insert(worker.spec().group);
+  schedule_turn();
 }
 
 void Supervisor::on_worker_death(Worker& worker, const std::string& why, std::optional<milliseconds> pause) {

@@ -4,6 +4,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <utility>
 
 #include "lib/base/error.h"
 #include "lib/base/id.h"
@@ -19,6 +20,8 @@ using std::chrono::steady_clock;
 
 /// How long a worker may take to end after its drain limit before it is killed.
 static constexpr milliseconds grace{5'000};
+/// How long it may take from its start until it says that it is ready.
+static constexpr milliseconds ready_limit{15'000};
 
 Worker::Worker(asio::io_context& io, WorkerSpec spec, wire::Hello hello, std::filesystem::path run_dir,
                WorkerEvents& events)
@@ -59,12 +62,13 @@ void Worker::spawn() {
                                 if (error.empty() || !process_) return;  // its exit is seen by the pidfd
                                 logger().error("worker broke the protocol",
                                                field("group", spec_.group) + field("error", error));
-                                process_->kill(SIGKILL);
+                                kill("it broke the protocol");
                               }});
     spawned_at_ = steady_clock::now();
     started_at_ = now_text();
     watch();
     channel_->send(wire::FrameType::hello, to_json(hello_));
+    expect_ready();
     events_.on_worker_start(*this);
   } catch (const Error& error) {
     logger().error("cannot start a worker", field("group", spec_.group) + field("error", error.what()));
@@ -76,6 +80,14 @@ void Worker::spawn() {
     events_.on_worker_death(*this, last_exit_, pause);
     restart_later(pause);
   }
+}
+
+void Worker::expect_ready() {
+  is_ready_ = false;
+  timer_.expires_after(ready_limit);
+  timer_.async_wait([this, alive = std::weak_ptr{alive_}](const asio::error_code& error) {
+    if (!error && !alive.expired() && !is_ready_ && !retiring_) kill("it did not become ready");
+  });
 }
 
 void Worker::watch() {
@@ -92,6 +104,7 @@ void Worker::watch() {
 
 void Worker::on_exit() {
   last_exit_ = process_->reap().to_string();
+  if (!killed_for_.empty()) last_exit_ = std::exchange(killed_for_, {});
   process_.reset();
   channel_.reset();
   counters_.reset();
@@ -122,8 +135,10 @@ void Worker::retire(milliseconds drain_timeout) {
   });
 }
 
-void Worker::kill() noexcept {
-  if (process_) process_->kill(SIGKILL);
+void Worker::kill(std::string why) {
+  if (!process_) return;
+  killed_for_ = std::move(why);
+  process_->kill(SIGKILL);
 }
 
 void Worker::send(wire::FrameType type, std::string_view body, int descriptor) {
@@ -139,6 +154,7 @@ void Worker::pass_counters() {
 void Worker::handle(wire::Frame frame) {
   switch (frame.type) {
     case wire::FrameType::ready:
+      is_ready_ = true;
       return events_.on_worker_ready(*this, wire::from_json<wire::Ready>(frame.body));
     case wire::FrameType::ack:
       return events_.on_worker_ack(*this, wire::from_json<wire::Ack>(frame.body));

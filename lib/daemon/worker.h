@@ -60,8 +60,8 @@ class Worker {
   /// Drains and ends it, and starts no other; `on_worker_death` comes with the end. It is killed 5 s after
   /// the limit.
   void retire(std::chrono::milliseconds drain_timeout);
-  /// Ends it without draining.
-  void kill() noexcept;
+  /// Ends it without draining. `why` then stands for how it died.
+  void kill(std::string why = {});
 
   bool is_up() const noexcept { return process_ && channel_; }
   bool is_retiring() const noexcept { return retiring_; }
@@ -84,6 +84,7 @@ class Worker {
   void watch();
   void handle(wire::Frame frame);
   void on_exit();
+  void expect_ready();
   void restart_later(std::chrono::milliseconds pause);
 
   asio::io_context& io_;
@@ -102,7 +103,9 @@ class Worker {
   std::string started_at_;
   std::string incarnation_;
   std::string last_exit_;
+  std::string killed_for_;
   std::int64_t restarts_ = 0;
+  bool is_ready_ = false;
   bool retiring_ = false;
   /// Watched by handlers that may be queued already when the Worker is destroyed.
   std::shared_ptr<char> alive_ = std::make_shared<char>();
