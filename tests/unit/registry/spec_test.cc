@@ -40,8 +40,8 @@ TEST_CASE("template: every built-in one of an existing type registers") {
     Registry r;
     r.add_tenant("acme");
     ServerSpec spec{.tenant = "acme"};
-    apply_template(r.db(), spec, row.name);
     spec.backends = {parse_backend("127.0.0.1:1")};
+    apply_template(r.db(), spec, row.name);
     CHECK(r.write([&] { return add_server(r.db(), Registry::catalog(), spec); }).type == row.type);
   }
 }
