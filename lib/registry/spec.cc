@@ -1,5 +1,7 @@
 #include "lib/registry/spec.h"
 
+#include <algorithm>
+
 #include "lib/base/address.h"
 #include "lib/base/error.h"
 #include "lib/base/id.h"
@@ -95,27 +97,71 @@ static Server insert_row(Database& db, const Tenant& tenant, const ServerType& t
   return probe;
 }
 
-Server add_server(Database& db, const Catalog& catalog, const ServerSpec& spec) {
-  const ServerType& type = find_type(catalog, spec.type);
-  const Tenant tenant = get_tenant(db, spec.tenant);
-  if (!is_name(spec.name))
-    throw Error(
-        ErrorKind::usage,
-        "server.name: 1-63 of a-z 0-9 . _ - starting with a letter or digit, not '" + spec.name + "'");
+namespace {
+/// What several steps have to say against one spec, each sentence once.
+class Problems {
+ public:
+  /// Runs `step`; what it refuses as a usage error is kept, any other error goes on.
+  template <class Step>
+  void collect(const Step& step) {
+    try {
+      step();
+    } catch (const Error& error) {
+      if (error.kind() != ErrorKind::usage) throw;
+      for (const std::string& line : error.details()) add(line);
+      if (error.details().empty()) add(error.what());
+      if (suggestion_.empty()) suggestion_ = error.suggestion();
+      if (hint_.empty()) hint_ = error.hint();
+    }
+  }
+  void add(const std::string& line) {
+    if (std::ranges::find(lines_, line) == lines_.end()) lines_.push_back(line);
+  }
+  bool empty() const { return lines_.empty(); }
+  [[noreturn]] void fail(const std::string& object) const {
+    throw Error(ErrorKind::usage, lines_.front())
+        .about(object)
+        .suggest(suggestion_)
+        .with_hint(hint_)
+        .with_details(lines_.size() > 1 ? lines_ : std::vector<std::string>{});
+  }
+
+ private:
+  std::vector<std::string> lines_;
+  std::string suggestion_;
+  std::string hint_;
+};
+}  // namespace
+
+Server add_server(Database& db, const Catalog& catalog, const ServerSpec& wanted) {
+  const ServerType& type = find_type(catalog, wanted.type);
+  const Tenant tenant = get_tenant(db, wanted.tenant);
+  ServerSpec spec = wanted;
+  Problems problems;
+  if (!is_name(spec.name)) {
+    problems.add("server.name: 1-63 of a-z 0-9 . _ - starting with a letter or digit, not '" + spec.name +
+                 "'");
+    spec.name = new_id();  // stands in until every other mistake is found; nothing of this is committed
+  }
   auto taken = db.query("SELECT 1 FROM server WHERE tenant_id = ? AND name = ?", tenant.id, spec.name);
   if (taken.step())
     throw Error(ErrorKind::conflict, "tenant '" + tenant.name + "' already has a server '" + spec.name + "'")
         .about(tenant.name + "/" + spec.name)
         .with_hint("arcusctl server set " + tenant.name + "/" + spec.name + " KEY=VALUE");
   const Server row = insert_row(db, tenant, type, spec);
-  for (const BackendSpec& backend : spec.backends) add_backend(db, row.id, backend);
-  add_rules(db, row, spec);
+  for (const BackendSpec& backend : spec.backends)
+    problems.collect([&] { add_backend(db, row.id, backend); });
+  problems.collect([&] { add_rules(db, row, spec); });
   // The port was chosen above; a template's or `auto` must not be set a second time.
   std::vector<Assignment> rest;
   for (const Assignment& assignment : spec.assignments)
     if (assignment.key != "listen" && assignment.key != "listen_port" && assignment.key != "listen_addr")
       rest.push_back(assignment);
-  return set_server(db, catalog, row.id, rest);
+  Server server;
+  problems.collect([&] { server = set_server(db, catalog, row.id, rest); });
+  if (problems.empty()) return server;
+  problems.collect([&] { set_server(db, catalog, row.id, {}); });  // what a refused assignment left unsaid
+  problems.fail(tenant.name + "/" + wanted.name);
 }
 
 }  // namespace arcus::registry
