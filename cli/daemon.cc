@@ -29,7 +29,7 @@ struct Process {
 };
 
 std::optional<Process> find_process(Context& context) {
-  const auto holder = find_run_holder(context.db_path());
+  const auto holder = daemon::find_running_daemon(context.db_path());
   if (!holder) return std::nullopt;
   if (holder->pid <= 0) throw Error{ErrorKind::failed, "a daemon runs, but does not say its pid"};
   Process process{.pid = holder->pid,

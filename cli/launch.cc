@@ -63,7 +63,7 @@ static int run_detached(Context& context, daemon::RunOptions options, bool stric
 
 int start_detached(Context& context, daemon::RunOptions options, bool strict) {
   ensure_registry(context);
-  if (const auto holder = find_run_holder(options.paths.db); holder && holder->pid != 0) {
+  if (const auto holder = daemon::find_running_daemon(options.paths.db)) {
     context.out().line(already_running(*holder));
     return exit_code::ok;
   }

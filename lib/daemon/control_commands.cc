@@ -93,10 +93,13 @@ struct ControlCommands {
   /// Without a server: the daemon stops. With one that is draining: its connections end now.
   static Result stop(DaemonLoop& loop, const Json& request, const Later&) {
     const bool now = request.value("now", "") == "true";
-    if (const std::string server = request.value("server", ""); !server.empty())
-      loop.supervisor_.drain_now(server);
-    else
+    const std::string server = request.value("server", "");
+    if (server.empty()) {
       loop.stop(now);
+      return Json::object();
+    }
+    loop.watch_registry();  // the wish to stop may not have been seen yet
+    loop.supervisor_.drain_now(server);
     return Json::object();
   }
 

@@ -41,14 +41,25 @@ std::string Ready::to_string() const {
   return out;
 }
 
-std::variant<LockFile, RunHolder> take_run_lock(const std::filesystem::path& db) {
-  LockFile lock{db};
+std::optional<RunHolder> find_running_daemon(const std::filesystem::path& db) {
   const auto deadline = std::chrono::steady_clock::now() + seconds{1};
   for (;;) {
-    if (lock.try_lock_run()) return lock;
-    auto holder = lock.run_holder();  // it writes its name right after it took the lock
-    if (holder && (holder->pid != 0 || std::chrono::steady_clock::now() > deadline)) return *holder;
+    auto holder = find_run_holder(db);
+    if (!holder || is_alive(holder->pid)) return holder;
+    if (std::chrono::steady_clock::now() > deadline) return RunHolder{};
     std::this_thread::sleep_for(milliseconds{5});
+  }
+}
+
+std::variant<LockFile, RunHolder> take_run_lock(const std::filesystem::path& db) {
+  LockFile lock{db};
+  for (;;) {
+    if (lock.try_lock_run()) {
+      lock.write_holder(
+          {.pid = static_cast<int>(::getpid()), .boot_id = {}, .started_at = {}, .version = {}});
+      return lock;
+    }
+    if (auto holder = find_running_daemon(db)) return *holder;  // else it ended between the two looks
   }
 }
 
@@ -324,6 +335,7 @@ void DaemonLoop::finish() {
     return;
   }
   store_.checkpoint_if_due();
+  lock_.write_holder({});
   is_finished_ = true;
   std::error_code ignored;
   std::filesystem::remove(options_.paths.run_dir, ignored);  // only when it is empty

@@ -46,7 +46,13 @@ struct RunOptions {
   std::function<void(std::string_view)> on_notice;
 };
 
-/// The run lock of the registry at `db`, or who holds it (its pid is 0 when it does not say within a second).
+/// Who runs the registry at `db`; nothing when nobody does. Waits up to a second for a holder that has just
+/// taken the lock to say its name (the file may still hold that of a dead one); its pid is 0 when it does
+/// not.
+std::optional<RunHolder> find_running_daemon(const std::filesystem::path& db);
+
+/// The run lock of the registry at `db`, or who holds it (as find_running_daemon). The caller's name is in
+/// the file.
 std::variant<LockFile, RunHolder> take_run_lock(const std::filesystem::path& db);
 
 /// Runs the daemon until a signal ends it; returns the exit code. `lock` holds the run lock. Blocks SIGPIPE,

@@ -69,6 +69,7 @@ void HealthPoller::start_next() {
 
 void HealthPoller::finish(const HealthTarget& target, const ProbeResult& probe) {
   --under_way_;
+  if (!probe.ok && !supervisor_.still_runs(target)) return start_next();  // it was told to stop meanwhile
   const auto verdict = judge(target, probe, recorder_.active_connections(target.id));
   registry::HealthResult& result = results_[target.id];
   if (result.health != verdict.health)

@@ -11,12 +11,23 @@
 
 namespace arcus::daemon {
 
-ProcessUsage process_usage(pid_t pid) {
+/// /proc/<pid>/stat from the state on; empty when there is no such process.
+static std::string status_fields(pid_t pid) {
   std::ifstream in{"/proc/" + std::to_string(pid) + "/stat"};
   const std::string text{std::istreambuf_iterator<char>{in}, {}};
   const auto end_of_name = text.rfind(')');  // the name may hold blanks and brackets
-  if (end_of_name == std::string::npos) return {};
-  std::istringstream fields{text.substr(end_of_name + 1)};
+  return end_of_name == std::string::npos ? std::string{} : text.substr(end_of_name + 1);
+}
+
+bool is_alive(pid_t pid) {
+  std::istringstream fields{pid > 0 ? status_fields(pid) : std::string{}};
+  char state = 0;
+  fields >> state;
+  return state != 0 && state != 'Z' && state != 'X';
+}
+
+ProcessUsage process_usage(pid_t pid) {
+  std::istringstream fields{status_fields(pid)};
   std::string skipped;
   constexpr int fields_before_utime = 11;  // state is field 3, utime 14, stime 15, rss 24
   constexpr int fields_before_rss = 8;

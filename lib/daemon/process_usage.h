@@ -15,6 +15,9 @@ struct ProcessUsage {
 
 ProcessUsage process_usage(pid_t pid);
 
+/// Whether a process of that number runs; one that died and was not waited for does not.
+bool is_alive(pid_t pid);
+
 /// How many descriptors this process has open.
 std::int64_t own_open_fds();
 

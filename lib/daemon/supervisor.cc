@@ -29,6 +29,7 @@ void Supervisor::reconcile() {
   if (is_shutting_down()) return;
   auto desired = store_.load();
   if (!desired) return;
+  Logger{"supervisor"}.debug("reconcile", field("servers", std::ssize(desired->servers)));
   settings_ = desired->settings;
   tenants_.clear();
   group_threads_.clear();
@@ -183,6 +184,12 @@ std::vector<HealthTarget> Supervisor::health_targets() const {
     out.push_back(std::move(target));
   }
   return out;
+}
+
+bool Supervisor::still_runs(const HealthTarget& target) const {
+  const auto found = servers_.find(target.id);
+  return found != servers_.end() && found->second.is_serving() && found->second.listener &&
+         found->second.state.status_since == target.running_since;
 }
 
 std::vector<std::string> Supervisor::dump() const {

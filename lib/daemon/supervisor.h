@@ -98,6 +98,8 @@ class Supervisor final : public WorkerEvents {
   /// By reference.
   std::vector<ServerLine> lines() const;
   std::vector<HealthTarget> health_targets() const;
+  /// Whether that server still runs as it did when it became a target.
+  bool still_runs(const HealthTarget& target) const;
   const std::vector<std::unique_ptr<Worker>>& workers() const noexcept { return workers_; }
   /// Lines about every server and worker for the log (SIGUSR2).
   std::vector<std::string> dump() const;

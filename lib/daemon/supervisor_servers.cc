@@ -247,7 +247,12 @@ void Supervisor::report(ManagedServer& server, std::string_view status, std::str
     next.bound_addr = server.listener->socket.bound.address.to_string();
     next.bound_port = server.listener->socket.bound.port;
   }
-  if (next.status != server.state.status) next.status_since = now_text();
+  if (next.status != server.state.status) {
+    next.status_since = now_text();
+    Logger{"supervisor"}.debug("status", field("server", server.desired.server.reference()) +
+                                             field("status", status) + field("reason", reason) +
+                                             field("error", error));
+  }
   const bool is_news =
       next.status != server.state.status || next.status_reason != server.state.status_reason ||
       next.last_error != server.state.last_error || next.bound_addr != server.state.bound_addr ||
