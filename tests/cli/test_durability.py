@@ -92,7 +92,7 @@ def kill_commands(w):
     equal(w.value("SELECT count(*) FROM audit_context"), "0")
 
 
-@test("an fsync or fdatasync before every acknowledgement, seen by strace")
+@test("an fsync or fdatasync before every acknowledgement, seen by strace", sanitized=False)
 def fsync_before_exit(w):
     w.need("strace")
     w.init("acme")
