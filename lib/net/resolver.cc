@@ -3,22 +3,16 @@
 #include <ares.h>
 #include <netinet/in.h>
 #include <sys/epoll.h>
-#include <sys/random.h>
 #include <sys/socket.h>
-#include <sys/uio.h>
-#include <unistd.h>
 
 #include <algorithm>
-#include <array>
-#include <cstdlib>
 #include <cstring>
 #include <list>
-#include <mutex>
 #include <optional>
 #include <unordered_map>
 
-#include "lib/base/error.h"
 #include "lib/base/text.h"
+#include "lib/net/cares_channel.h"
 #include "lib/net/resolv_conf.h"
 
 namespace arcus {
@@ -33,17 +27,6 @@ constexpr std::chrono::seconds negative_ttl{5};
 /// How often c-ares looks for questions to repeat, while there are any.
 constexpr std::chrono::milliseconds tick{250};
 
-/// A channel draws the key of its query numbers from /dev/urandom, or from rand() where there is no file
-/// system: so rand() begins where nobody can guess.
-int open_channel(ares_channel& channel, ares_options& options, int mask) {
-  static std::mutex mutex;
-  const std::lock_guard lock(mutex);
-  unsigned seed = 0;
-  if (::getrandom(&seed, sizeof seed, 0) != static_cast<ssize_t>(sizeof seed)) return ARES_ENOMEM;
-  std::srand(seed);
-  return ares_init_options(&channel, &options, mask);
-}
-
 /// Lower case, without the trailing dot.
 std::string canonical(std::string_view name) {
   if (name.ends_with('.')) name.remove_suffix(1);
@@ -57,42 +40,11 @@ std::optional<IpAddress> address_of(const ares_addrinfo_node& node) noexcept {
   return Endpoint::from(storage).address.unmapped();
 }
 
-// c-ares' sockets are ours to make: its own way is fcntl, which the sandbox refuses.
-
-int open_socket(int family, int type, int protocol, void*) noexcept {
-  return ::socket(family, type | SOCK_NONBLOCK | SOCK_CLOEXEC, protocol);
-}
-
-int close_socket(ares_socket_t fd, void*) noexcept { return ::close(fd); }
-
-int connect_socket(ares_socket_t fd, const sockaddr* to, ares_socklen_t size, void*) noexcept {
-  return ::connect(fd, to, size);
-}
-
-ares_ssize_t receive_from(ares_socket_t fd, void* into, std::size_t size, int flags, sockaddr* from,
-                          ares_socklen_t* from_size, void*) noexcept {
-  return ::recvfrom(fd, into, size, flags, from, from_size);
-}
-
-ares_ssize_t send_parts(ares_socket_t fd, const iovec* parts, int count, void*) noexcept {
-  return ::writev(fd, parts, count);
-}
-
-constexpr ares_socket_functions socket_calls{open_socket, close_socket, connect_socket, receive_from,
-                                             send_parts};
-
-void start_library() {
-  static const int status = ares_library_init(ARES_LIB_INIT_ALL);
-  if (status != ARES_SUCCESS) throw Error{ErrorKind::failed, "c-ares: " + std::string(ares_strerror(status))};
-}
-
 }  // namespace
 
 class Resolver::Engine final : DeadlineHandler, Deferred {
  public:
-  Engine(Poller& poller, DeadlineLists& deadlines) : poller_(poller), ticks_(deadlines.of(tick)) {
-    start_library();
-  }
+  Engine(Poller& poller, DeadlineLists& deadlines) : poller_(poller), ticks_(deadlines.of(tick)) {}
   ~Engine() override;
 
   void configure(const ResolverTexts& texts);
@@ -171,36 +123,10 @@ void Resolver::Engine::drop_all() noexcept {
 }
 
 void Resolver::Engine::configure(const ResolverTexts& texts) {
-  ResolvConf conf = parse_resolv_conf(texts.resolv_conf);
+  const ares_channel fresh = open_cares_channel(parse_resolv_conf(texts.resolv_conf), on_socket, this);
   hosts_ = parse_hosts(texts.hosts);
   cache_.clear();
   ages_.clear();
-
-  std::vector<char*> domains;
-  for (std::string& domain : conf.search) domains.push_back(domain.data());
-  std::string lookups = "b";
-  ares_options options{};
-  options.timeout = conf.timeout_ms;
-  options.tries = conf.attempts;
-  options.ndots = conf.ndots;
-  options.domains = domains.data();
-  options.ndomains = static_cast<int>(domains.size());
-  options.lookups = lookups.data();
-  options.sock_state_cb = on_socket;
-  options.sock_state_cb_data = this;
-  options.flags = ARES_FLAG_NOALIASES;
-  const int mask = ARES_OPT_FLAGS | ARES_OPT_TIMEOUTMS | ARES_OPT_TRIES | ARES_OPT_NDOTS | ARES_OPT_DOMAINS |
-                   ARES_OPT_LOOKUPS | ARES_OPT_SOCK_STATE_CB;
-  ares_channel fresh = nullptr;
-  int status = open_channel(fresh, options, mask);
-  if (status == ARES_SUCCESS) {
-    ares_set_socket_functions(fresh, &socket_calls, nullptr);
-    status = ares_set_servers_ports_csv(fresh, join(conf.servers, ",").c_str());
-  }
-  if (status != ARES_SUCCESS) {
-    if (fresh) ares_destroy(fresh);
-    throw Error{ErrorKind::failed, "resolver: " + std::string(ares_strerror(status))};
-  }
   const ares_channel old = std::exchange(channel_, fresh);
   if (old) ares_destroy(old);
   std::vector<Question*> open;
