@@ -142,6 +142,7 @@ bool HttpSession::pass_answer(const ResponseHead& head, std::string_view rest, s
   if (body.bad) return bad_answer();
   used += body.consumed;
   exchange.response_time = since_start();
+  exchange.pins = exchange.pins || logs_in_connection(head, FieldId::www_authenticate);
   if (connection_.config().access_log)
     if (const Field* type = head.fields.find(FieldId::content_type))
       exchange.notes.set(NoteKind::content_type, type->value);
@@ -184,14 +185,25 @@ bool HttpSession::move_answer() {
   return false;
 }
 
+/// For the next request: anyone's, or this client's alone.
+void HttpSession::keep_upstream() {
+  Exchange& exchange = *exchange_;
+  if (exchange.pins) {
+    exchange.upstream.set_handler(nullptr);
+    pinned_ = std::make_unique<Pinned>(
+        Pinned{std::move(exchange.upstream), *exchange.address, exchange.host, exchange.port});
+    return;
+  }
+  connection_.thread().keep_alive().put(
+      {.server = connection_.config().number, .address = *exchange.address}, std::move(exchange.upstream),
+      connection_.config().keepalive_timeout(), config().pool_idle_per_host);
+}
+
 bool HttpSession::finish() {
   Exchange& exchange = *exchange_;
   const bool whole = exchange.request.finished() && !exchange.upload_broken;
   const bool keep_client = exchange.client_keeps && whole;
-  if (exchange.upstream_keeps && whole && exchange.upstream_in.empty() && !is_draining())
-    connection_.thread().keep_alive().put(
-        {.server = connection_.config().number, .address = *exchange.address}, std::move(exchange.upstream),
-        connection_.config().keepalive_timeout(), config().pool_idle_per_host);
+  if (exchange.upstream_keeps && whole && exchange.upstream_in.empty() && !is_draining()) keep_upstream();
   record();
   const bool unread = !whole || !client_in_.empty() || client().readable();
   release_exchange();

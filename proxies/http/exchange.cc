@@ -1,5 +1,7 @@
 #include "proxies/http/exchange.h"
 
+#include "lib/http/chars.h"
+
 namespace arcus::http {
 
 void Notes::clear() noexcept {
@@ -20,6 +22,15 @@ std::string_view Notes::get(NoteKind kind) const noexcept {
 
 void Notes::shrink(std::size_t most) {
   if (text_.capacity() > most) text_ = {};
+}
+
+bool logs_in_connection(const Head& head, FieldId id) noexcept {
+  for (const Field& field : head.fields) {
+    if (field.id != id) continue;
+    const std::string_view scheme = field.value.substr(0, field.value.find_first_of(" \t,"));
+    if (equals_lower(scheme, "ntlm") || equals_lower(scheme, "negotiate")) return true;
+  }
+  return false;
 }
 
 void Exchange::reset(NetContext& net) noexcept {
@@ -51,7 +62,7 @@ void Exchange::reset(NetContext& net) noexcept {
   status = 0;
   reason = Reason::ok;
   interims = 0;
-  answered = upstream_keeps = false;
+  answered = upstream_keeps = pins = false;
   response_time.reset();
   dns_time = connect_time = {};
   bytes_in = bytes_out = 0;

@@ -43,6 +43,17 @@ class Notes {
   std::array<Part, note_kinds> parts_{};
 };
 
+/// An upstream connection that NTLM or Negotiate has logged in. Nobody else may ever use it.
+struct Pinned {
+  Stream stream;
+  Endpoint address;
+  std::string host;
+  std::uint16_t port = 0;
+};
+
+/// True when one of the fields with that id logs in the connection, not the request.
+bool logs_in_connection(const Head& head, FieldId id) noexcept;
+
 /// One request and its answer. Lives from the request's first byte to the record; the memory is used again
 /// for the next request of any session on the thread.
 struct Exchange {
@@ -84,6 +95,7 @@ struct Exchange {
   unsigned interims = 0;
   bool answered = false;  ///< the head was sent
   bool upstream_keeps = false;
+  bool pins = false;  ///< the upstream connection itself is logged in: it stays with this client
   std::optional<std::chrono::microseconds> response_time;
   std::chrono::microseconds dns_time{0};
   std::chrono::microseconds connect_time{0};

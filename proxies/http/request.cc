@@ -164,7 +164,9 @@ bool HttpSession::dispatch(const RequestHead& head, std::string_view rest) {
   const std::string_view text{out.data(), size};
   exchange.pending.assign(text).append(body.out);
   client_in_.keep(rest.substr(body.consumed));
-  if (exchange.reusable) exchange.upstream = take_kept();
+  exchange.pins = logs_in_connection(head, FieldId::authorization);
+  if (pinned_) exchange.upstream = take_pinned();
+  if (exchange.reusable && !exchange.upstream.valid()) exchange.upstream = take_kept();
   if (!exchange.upstream.valid()) {
     dial();
     return false;

@@ -178,6 +178,7 @@ void HttpSession::close_politely(std::string_view rest) {
   phase_ = Phase::over;
   deadline_.disarm();
   unqueue();
+  pinned_.reset();
   release_exchange();
   const std::string last{rest};
   end();  // the object lives on until the batch is over

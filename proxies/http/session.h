@@ -77,6 +77,7 @@ class HttpSession final : public Session,
   Reason judge(const Endpoint& address);
   bool choose_backend(Reason& reason);
   Stream take_kept();
+  Stream take_pinned();
   Stream take_kept(const Endpoint& address);
   void dial();
   Reason on_address(const Endpoint& address) override;
@@ -97,6 +98,7 @@ class HttpSession final : public Session,
   bool bad_answer();
   bool move_answer();
   bool finish();
+  void keep_upstream();
 
   // tunnel.cc
   void make_relay();
@@ -116,6 +118,7 @@ class HttpSession final : public Session,
   HttpHandler& handler_;
   std::unique_ptr<Exchange> exchange_;
   std::unique_ptr<Relay> relay_;
+  std::unique_ptr<Pinned> pinned_;
   Deadline deadline_{*this};
   Backlog client_in_;      ///< read, not yet understood
   std::size_t tried_ = 0;  ///< how much of a head was there when it was last parsed

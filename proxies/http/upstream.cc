@@ -75,6 +75,17 @@ Stream HttpSession::take_kept() {
   return {};
 }
 
+/// The connection this client has logged in, when the request goes there again.
+Stream HttpSession::take_pinned() {
+  Exchange& exchange = *exchange_;
+  const std::unique_ptr<Pinned> pinned = std::move(pinned_);
+  const bool fits = config().reverse || (pinned->host == exchange.host && pinned->port == exchange.port);
+  if (!fits || !pinned->stream.is_quiet() || judge(pinned->address) != Reason::ok) return {};
+  exchange.address = pinned->address;
+  exchange.pins = true;
+  return std::move(pinned->stream);
+}
+
 void HttpSession::dial() {
   Exchange& exchange = *exchange_;
   phase_ = Phase::dialing;

@@ -185,3 +185,24 @@ TEST_CASE("http: a GET is sent again once when its kept connection closes withou
   CHECK(origin.heads().size() == 3);
   CHECK(origin.connections() == 2);
 }
+
+TEST_CASE("http: a connection that was logged in by NTLM or Negotiate stays with its client") {
+  for (const bool asked : {true, false}) {
+    CAPTURE(asked);
+    HttpWorker proxy;
+    Origin origin(ok("x", asked ? "" : "WWW-Authenticate: NTLM abc\r\n"));
+    const std::string request = "POST " + origin.url() + " HTTP/1.1\r\nHost: a\r\nContent-Length: 0\r\n" +
+                                (asked ? "Authorization: Negotiate abc\r\n" : "") + "\r\n";
+    Client client(proxy.port());
+    for (int i = 0; i < 3; ++i) {
+      client.send(request);
+      CHECK(read_answer(client).status == 200);
+    }
+    CHECK(origin.connections() == 1);
+    CHECK(proxy.get(origin.url()).status == 200);
+    CHECK(origin.connections() == 2);
+    Origin other(ok("y"));
+    client.send("GET " + other.url() + " HTTP/1.1\r\nHost: a\r\n\r\n");
+    CHECK(read_answer(client).body == "y");
+  }
+}
