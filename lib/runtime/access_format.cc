@@ -88,7 +88,9 @@ std::string_view tag_of(const AccessRecord& record) noexcept {
   if (!record.tag.empty()) return record.tag;
   if (record.kind == RecordKind::refusal) return "TCP_DENIED";
   if (record.kind == RecordKind::connection) return "TCP_TUNNEL";
-  return record.upstream ? "TCP_MISS" : "NONE";
+  if (record.upstream) return "TCP_MISS";
+  return record.status == 403 || record.status == 407 ? "TCP_DENIED"
+                                                      : "NONE";  // what squid says of its own rules
 }
 
 std::string_view hierarchy_of(const AccessRecord& record) noexcept {
