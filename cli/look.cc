@@ -7,6 +7,8 @@
 #include "lib/base/text.h"
 #include "lib/base/time.h"
 #include "lib/base/units.h"
+#include "lib/daemon/control_client.h"
+#include "lib/daemon/paths.h"
 #include "lib/db/database.h"
 #include "lib/db/lock_file.h"
 #include "lib/registry/history.h"
@@ -71,6 +73,8 @@ static int print_history(Context& context, const std::vector<registry::Server>& 
 }
 
 int run_health(Context& context, const Args& args) {
+  if (args[probe_now])
+    daemon::control_call(daemon::paths_for(context.db_path()).socket, "probe", {}, std::chrono::seconds{30});
   const std::vector<registry::Server> servers = find_targets(context, args, true);
   if (args[history]) return print_history(context, servers);
   std::vector<std::string> wanted;

@@ -74,8 +74,10 @@ int run_logs(Context& context, const Args& args);
 std::vector<Cell> server_stats_row(Context& context, const registry::Server& server);
 
 inline constexpr Arg<bool> history{"--history", "the transitions instead"};
-inline constexpr const ArgInfo* health_signature[] = {
-    &target::refs, &target::all, &target::type, &target::status, &target::label, &target::where, &history};
+inline constexpr Arg<bool> probe_now{"--now", "let the daemon probe first"};
+inline constexpr const ArgInfo* health_signature[] = {&target::refs,   &target::all,   &target::type,
+                                                      &target::status, &target::label, &target::where,
+                                                      &history,        &probe_now};
 
 inline constexpr Arg<std::vector<std::string_view>> log_refs{
     "REF", "servers; default all of the tenant", {.complete = Source::server}};

@@ -7,6 +7,7 @@
 #include "cli/launch.h"
 #include "cli/server.h"
 #include "lib/base/error.h"
+#include "lib/base/text.h"
 #include "lib/db/database.h"
 #include "lib/registry/catalog.h"
 #include "lib/registry/mutation.h"
@@ -64,10 +65,17 @@ registry::Server register_server(Context& context, const Args& args, const Serve
   return server;
 }
 
+Error unknown_type(const Catalog& catalog, std::string_view word) {
+  std::vector<std::string> names;
+  for (const ServerType* type : catalog.server_types) names.emplace_back(type->name);
+  Error error{ErrorKind::usage, "no server type '" + std::string{word} + "', one of " + join(names, " ")};
+  if (const auto near = nearest_word(word, names)) return std::move(error).suggest(*near);
+  return error;
+}
+
 int run(Context& context, const Args& args) {
   const ServerType* type = context.catalog().find_type(args[server::type]);
-  if (!type)
-    throw Error{ErrorKind::usage, "'serve' needs a server type"}.with_hint("arcusctl serve http --port 8080");
+  if (!type) throw unknown_type(context.catalog(), args[server::type]);
   const PrivateFolder folder;
   Settings settings = context.settings();
   settings.db = folder.path() / "arcus.db";

@@ -14,6 +14,9 @@ constexpr const ArgInfo* unset_signature[] = {&target::ref, &keys};
 constexpr const ArgInfo* rename_signature[] = {&target::ref, &server::new_name};
 constexpr const ArgInfo* clone_signature[] = {&target::ref, &server::new_name, &server::clone_port,
                                               &server::clone_to};
+constexpr const ArgInfo* stop_signature[] = {&target::refs,    &target::all,   &target::type,
+                                             &target::status,  &target::label, &target::where,
+                                             &server::stop_now};
 constexpr const ArgInfo* restart_signature[] = {&target::refs,   &target::all,   &target::type,
                                                 &target::status, &target::label, &target::where,
                                                 &server::rolling};
@@ -120,7 +123,7 @@ constinit const Command commands[] = {
     {"start", "make it run", target::many, server::run_start, changes(start_examples)},
     {"stop",
      "let connections end, then stop",
-     target::many,
+     stop_signature,
      server::run_stop,
      {.mutating = true,
       .waits = true,

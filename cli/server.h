@@ -43,7 +43,8 @@ void print_list(Context& context, const std::vector<registry::Server>& servers);
 
 /// The lifecycle wishes for several servers at once: one transaction, then waiting.  Also used by `tenant`.
 int start_all(Context& context, const std::vector<registry::Server>& servers);
-int stop_all(Context& context, const std::vector<registry::Server>& servers);
+/// `now`: connections are cut instead of drained.
+int stop_all(Context& context, const std::vector<registry::Server>& servers, bool now = false);
 int restart_all(Context& context, const std::vector<registry::Server>& servers, std::size_t at_once);
 int reload_all(Context& context, const std::vector<registry::Server>& servers);
 /// Stops, waits for the connections to end, then removes.  Asks first when one runs or there are several.
@@ -69,6 +70,7 @@ inline constexpr Arg<std::string_view> clone_to{"--to",
                                                 {.metavar = "TENANT", .complete = Source::tenant}};
 inline constexpr Arg<std::int64_t> rolling{
     "--rolling", "restart only so many at a time", {.metavar = "N", .min = 1}};
+inline constexpr Arg<bool> stop_now{"--now", "cut connections instead of letting them end"};
 inline constexpr Arg<std::string_view> reload_file{
     "-f,--file", "a JSON object with the new configuration", {.metavar = "FILE", .complete = Source::file}};
 inline constexpr Arg<std::vector<std::string_view>> patch{

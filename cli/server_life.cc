@@ -4,6 +4,8 @@
 #include "cli/core/rows.h"
 #include "cli/server.h"
 #include "lib/base/error.h"
+#include "lib/daemon/control_client.h"
+#include "lib/daemon/paths.h"
 #include "lib/db/database.h"
 #include "lib/registry/view.h"
 
@@ -52,20 +54,30 @@ static int wish_and_wait(Context& context, const std::vector<Server>& servers, c
 }
 
 int start_all(Context& context, const std::vector<Server>& servers) {
-  // One that is wanted but failed is tried again at once instead of after the daemon's back-off.
-  const auto wish = [](Database& db, const Server& server) {
-    const bool failed =
-        server.desired_state == "running" && registry::server_state(db, server.id).status == "error";
-    return failed ? registry::want_restart(db, server.id) : registry::want_running(db, server.id);
+  // One that is wanted but failed, or is held by `run --no-auto-start`, is tried now.
+  const bool daemon = context.daemon_runs();
+  const auto wish = [&](Database& db, const Server& server) {
+    const std::string status = registry::server_state(db, server.id).status;
+    const bool idle = server.desired_state == "running" && (status == "error" || status == "stopped");
+    return daemon && idle ? registry::want_restart(db, server.id) : registry::want_running(db, server.id);
   };
   return wish_and_wait(context, servers, wish,
                        {.action = "start", .until = Until::running, .needs_daemon = true});
 }
 
-int stop_all(Context& context, const std::vector<Server>& servers) {
+/// Asks the daemon not to drain. Without a daemon there is nothing to cut.
+static void cut(Context& context, const std::vector<Server>& servers) {
+  const daemon::Paths paths = daemon::paths_for(context.db_path());
+  for (const Server& server : servers) daemon::control_call(paths.socket, "stop", {{"server", server.id}});
+}
+
+int stop_all(Context& context, const std::vector<Server>& servers, bool now) {
   const auto wish = [](Database& db, const Server& server) { return registry::want_stopped(db, server.id); };
-  return wish_and_wait(context, servers, wish,
-                       {.action = "stop", .until = Until::stopped, .limit = stop_limit(servers)});
+  const std::vector<Server> after = record(context, servers, wish);
+  const Wait wait{.action = "stop", .until = Until::stopped, .limit = stop_limit(servers)};
+  if (context.dry_run()) return would(context, servers, wait.action);
+  if (now && context.daemon_runs()) cut(context, after);
+  return report(context, await_servers(context, after, wait));
 }
 
 int restart_all(Context& context, const std::vector<Server>& servers, std::size_t at_once) {
@@ -138,7 +150,7 @@ int run_start(Context& context, const Args& args) {
   return start_all(context, find_targets(context, args, false));
 }
 int run_stop(Context& context, const Args& args) {
-  return stop_all(context, find_targets(context, args, false));
+  return stop_all(context, find_targets(context, args, false), args[stop_now]);
 }
 int run_remove(Context& context, const Args& args) {
   return remove_all(context, find_targets(context, args, false));
