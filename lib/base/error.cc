@@ -42,7 +42,7 @@ std::string errno_text(int number) {
 }
 
 Error system_error(const std::string& what, int number) {
-  const bool denied = number == EACCES || number == EPERM;
+  const bool denied = number == EACCES || number == EPERM || number == EROFS;
   return Error(denied ? ErrorKind::permission : ErrorKind::failed, what + ": " + errno_text(number));
 }
 

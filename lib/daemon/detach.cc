@@ -55,10 +55,11 @@ static ReadyReport wait_for_report(int fd, pid_t child) {
 }
 
 UniqueFd open_log(const std::string& path) {
-  std::error_code ignored;  // the open below says what is wrong
+  std::error_code error;
   const auto folder = std::filesystem::path{path}.parent_path();
-  if (!folder.empty() && std::filesystem::create_directories(folder, ignored))
-    std::filesystem::permissions(folder, std::filesystem::perms{0750}, ignored);
+  if (!folder.empty() && std::filesystem::create_directories(folder, error))
+    std::filesystem::permissions(folder, std::filesystem::perms{0750}, error);
+  if (error) throw system_error("cannot make the log folder '" + folder.string() + "'", error.value());
   UniqueFd fd{::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOFOLLOW | O_NOCTTY, 0640)};
   if (!fd) throw system_error("cannot open the log file '" + path + "'", errno);
   return fd;
