@@ -1,6 +1,7 @@
 #include "lib/daemon/supervisor.h"
 
 #include <algorithm>
+#include <utility>
 
 #include "lib/daemon/resolver_facts.h"
 
@@ -31,7 +32,7 @@ void Supervisor::reconcile() {
   if (!desired) return;
   Logger{"supervisor"}.debug("reconcile", field("servers", std::ssize(desired->servers)));
   settings_ = desired->settings;
-  tenants_.clear();
+  const auto former = std::exchange(tenants_, {});
   group_threads_.clear();
   for (auto& tenant : desired->tenants) {
     std::int64_t& threads = group_threads_[tenant.tenant.group()];
@@ -52,8 +53,17 @@ void Supervisor::reconcile() {
     server.desired = std::move(row);
   }
   has_read_ = true;
+  for (const auto& [id, tenant] : former) follow_name(tenant.tenant);
   for (auto& [id, server] : servers_) take_row(server);
   schedule_turn();
+}
+
+/// The logs of a tenant that has another name now go to that name's directory.
+void Supervisor::follow_name(const registry::Tenant& former) {
+  const auto now = tenants_.find(former.id);
+  if (now == tenants_.end() || now->second.tenant.name == former.name) return;
+  for (auto& [worker, tenants] : logs_sent_)
+    if (tenants.contains(former.id)) send_log(*worker, former.id);
 }
 
 void Supervisor::tick() {

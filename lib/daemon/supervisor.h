@@ -157,6 +157,7 @@ class Supervisor final : public WorkerEvents {
   void queue_config(ManagedServer& server);
   void send_configs(Worker& worker, const std::set<std::string>& ids);
   void send_log(Worker& worker, const std::string& tenant_id);
+  void follow_name(const registry::Tenant& former);
   void retire_unused();
   void forget_removed();
   void schedule_turn();

@@ -105,6 +105,7 @@ bool Supervisor::open_listener(ManagedServer& server, const wire::ServerConfig& 
 }
 
 void Supervisor::drive(ManagedServer& server) {
+  if (is_shutting_down()) return;  // nothing is started any more; the workers drain all they have
   if (server.is_wanted())
     drive_start(server);
   else

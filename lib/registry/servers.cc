@@ -144,12 +144,6 @@ void remove_server(Database& db, std::string_view id) {
 }
 
 Server want_running(Database& db, std::string_view id) {
-  // A server that `run --no-auto-start` holds is wanted running already: a new generation lets it go.
-  db.exec(
-      "UPDATE server SET generation = generation + 1 WHERE id = ? AND desired_state = 'running' AND EXISTS "
-      "(SELECT 1 FROM server_state st WHERE st.server_id = server.id AND st.status = 'stopped' AND "
-      "st.status_reason = 'held by --no-auto-start')",
-      id);
   db.exec("UPDATE server SET desired_state = 'running' WHERE id = ? AND desired_state <> 'running'", id);
   return get_server(db, id);
 }

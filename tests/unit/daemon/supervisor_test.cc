@@ -249,3 +249,23 @@ TEST_CASE("supervisor: a change of the worker's resources moves the listener to 
   REQUIRE(world.reaches(server, "running"));
   CHECK(world.bound(server) == where);
 }
+
+TEST_CASE("supervisor: told to stop while everything is still starting, it starts nothing more and ends") {
+  World world;
+  for (int i = 0; i < 5; ++i) world.add("t" + std::to_string(i), "web");
+  world.supervisor->reconcile();
+  CHECK(world.supervisor->workers().size() == 5);
+  world.stop();
+  CHECK(world.supervisor->workers().empty());
+  world.supervisor->reconcile();
+  CHECK(world.supervisor->workers().empty());
+}
+
+TEST_CASE("supervisor: a renamed tenant's access log moves to its new name") {
+  World world;
+  const auto server = world.add("acme", "web");
+  REQUIRE(world.reaches(server, "running"));
+  CHECK(std::filesystem::exists(world.paths.access_log("acme")));
+  world.change([&] { registry::rename_tenant(world.db, server.tenant_id, "emca"); });
+  CHECK(world.until([&] { return std::filesystem::exists(world.paths.access_log("emca")); }));
+}
