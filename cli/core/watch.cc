@@ -50,6 +50,17 @@ static std::string changed_lines(const std::string& text, std::set<std::string>&
   return out;
 }
 
+namespace {
+/// Gives the cursor back when an error ends the watching; a signal does it in its handler.
+struct CursorGuard {
+  bool hidden;
+  ~CursorGuard() {
+    if (!hidden) return;
+    [[maybe_unused]] const auto written = ::write(STDOUT_FILENO, show_cursor, sizeof show_cursor - 1);
+  }
+};
+}  // namespace
+
 int watch(const Noun& noun, const Command& command, const Settings& settings, const Args& args) {
   const bool screen = settings.output.width > 0;
   Settings each = settings;
@@ -60,6 +71,7 @@ int watch(const Noun& noun, const Command& command, const Settings& settings, co
   }
   Output output;
   output.raw(screen ? hide_cursor : std::string_view{});
+  const CursorGuard guard{screen};
   std::set<std::string> last;
   for (;;) {
     std::string text;
