@@ -69,8 +69,15 @@ void print_ready(Context& context, const daemon::Ready& ready) {
   for (const auto& server : ready.servers)
     table.add(server.reference, server.type, server.address, server.status,
               server.error.empty() ? std::nullopt : std::optional{server.error});
-  if (!table.empty()) context.out().list(table);
-  context.out().flush();
+  const Output& out = context.out();
+  if (out.machine()) {
+    context.out().list(table);
+    context.out().flush();
+  } else if (!table.empty()) {
+    std::string text = screen_table(table, select(table, out.options()), out.options());
+    while (text.ends_with('\n')) text.pop_back();
+    context.note(text);
+  }
   context.note(ready.to_string());
 }
 

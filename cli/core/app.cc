@@ -46,7 +46,7 @@ void start_log(const Settings& settings) {
 
 int run_command(const Scan& scan) {
   const Parsed parsed = parse(*scan.noun, *scan.command, scan.words);
-  const Settings settings = global::settings(parsed.globals, *scan.noun);
+  const Settings settings = global::settings(parsed.globals, *scan.noun, *scan.command);
   start_log(settings);
   if (settings.watch && scan.command->more.lists)
     return watch(*scan.noun, *scan.command, settings, parsed.args);

@@ -69,12 +69,13 @@ static void set_format(OutputOptions& options, std::string_view word) {
   throw std::move(error).with_hint("one of " + join(words, ", "));
 }
 
-static OutputOptions output_options(const Args& args, const Noun& noun) {
+static OutputOptions output_options(const Args& args, const Noun& noun, const Command& command) {
   OutputOptions options;
   set_format(options, args[output]);
   options.line_format = args[format];
   std::string_view wanted = args[columns];
-  if (wanted.empty()) {
+  // The variable is for the noun's list; other tables of it have other columns.
+  if (wanted.empty() && command.verb == "list") {
     std::string name = "ARCUS_COLUMNS_";
     for (const char c : noun.name) name += static_cast<char>(c >= 'a' && c <= 'z' ? c - 'a' + 'A' : c);
     wanted = environment(name);
@@ -93,7 +94,7 @@ static OutputOptions output_options(const Args& args, const Noun& noun) {
   return options;
 }
 
-Settings settings(const Args& args, const Noun& noun) {
+Settings settings(const Args& args, const Noun& noun, const Command& command) {
   Settings settings;
   settings.db = args[db];
   settings.db_named = !settings.db.empty();
@@ -113,7 +114,7 @@ Settings settings(const Args& args, const Noun& noun) {
     if (const std::string wrong = check_log_filter(settings.log_level); !wrong.empty())
       throw Error{ErrorKind::usage, "--log-level: " + wrong};
   settings.color_err = wants_color(args[color], STDERR_FILENO);
-  settings.output = output_options(args, noun);
+  settings.output = output_options(args, noun, command);
   return settings;
 }
 

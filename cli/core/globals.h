@@ -69,7 +69,7 @@ std::vector<const ArgInfo*> all();
 /// Those that mean something for `command`, in the order help shows them.
 std::vector<const ArgInfo*> for_command(const Command& command);
 /// What flags, environment and terminal say together.  Throws Error{usage} on a bad value.
-Settings settings(const Args& args, const Noun& noun);
+Settings settings(const Args& args, const Noun& noun, const Command& command);
 /// Whether colours go to descriptor `fd` under --color `when` and the environment.
 bool wants_color(std::string_view when, int fd);
 /// A non-empty environment variable, or "".

@@ -130,14 +130,24 @@ TEST_CASE("parser: the environment stands in for a flag, the flag wins") {
 
 TEST_CASE("settings: formats, watching and colours are understood") {
   const Parsed parsed = parse_thing("list", {"-o", "field=/a/b", "--watch=5s", "-vv", "-c", "a,b"});
-  const Settings settings = global::settings(parsed.globals, test::thing_noun);
+  const Settings settings = global::settings(parsed.globals, test::thing_noun, test::verb("list"));
   CHECK(settings.output.format == Format::field);
   CHECK(settings.output.pointer == "/a/b");
   CHECK(settings.watch == std::chrono::seconds{5});
   CHECK(settings.verbose == 2);
   CHECK(settings.output.columns == Words{"a", "b"});
   const Parsed typo = parse_thing("list", {"-o", "jsno"});
-  CHECK_THROWS_AS(global::settings(typo.globals, test::thing_noun), Error);
+  CHECK_THROWS_AS(global::settings(typo.globals, test::thing_noun, test::verb("list")), Error);
+}
+
+TEST_CASE("settings: ARCUS_COLUMNS_NOUN shapes the noun's list and nothing else of it") {
+  ::setenv("ARCUS_COLUMNS_THING", "size,name", 1);
+  const Parsed list = parse_thing("list", {});
+  CHECK(global::settings(list.globals, test::thing_noun, test::verb("list")).output.columns ==
+        Words{"size", "name"});
+  const Parsed show = parse_thing("show", {"a"});
+  CHECK(global::settings(show.globals, test::thing_noun, test::verb("show")).output.columns.empty());
+  ::unsetenv("ARCUS_COLUMNS_THING");
 }
 
 TEST_CASE("settings: NO_COLOR wins over CLICOLOR_FORCE, the flag over both") {
