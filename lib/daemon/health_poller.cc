@@ -72,7 +72,8 @@ void HealthPoller::finish(const HealthTarget& target, const ProbeResult& probe) 
   if (!probe.ok && !supervisor_.still_runs(target)) return start_next();  // it was told to stop meanwhile
   const auto verdict = judge(target, probe, recorder_.active_connections(target.id));
   registry::HealthResult& result = results_[target.id];
-  if (result.health != verdict.health)
+  const bool is_worth_a_line = !result.health.empty() || verdict.health != "healthy";
+  if (result.health != verdict.health && is_worth_a_line)
     Logger{"health"}.info("health changed", field("server", target.reference) +
                                                 field("health", verdict.health) +
                                                 field("detail", verdict.detail));
