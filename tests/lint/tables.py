@@ -29,12 +29,13 @@ def protocols(root):
     folders = {p.split("/")[1] for p in files(root, ".cc", under="proxies") if p.count("/") > 1}
     black_box = joined(root, "tests/proxy", ".py")
     for name in sorted(folders):
-        unit = any(os.path.isdir(os.path.join(root, "tests/unit", folder)) for folder in (name, f"proxy_{name}"))
+        own = any(os.path.exists(os.path.join(root, "tests", place)) for place in
+                  (f"unit/{name}", f"unit/proxy_{name}", f"proxy/test_{name}.py"))
         problems += missing(f"protocol {name}", [
             ("row in proxies/protocols.cc", f"&{name}_protocol" in table),
             ("word in proxies/meson.build", f"subdir('{name}')" in read_or_empty(root, "proxies/meson.build")
              or f"'{name}'" in read_or_empty(root, "proxies/meson.build")),
-            ("unit tests", unit),
+            ("tests of its own", own),
             ("black-box test", f'"{name}"' in black_box),
             ("paragraph in the manual", has_paragraph(read_or_empty(root, "man/arcusctl-server.1"), name)),
         ])
@@ -104,6 +105,6 @@ def self_test():
         "man/arcusctl.1": ".It Cm ok\nfine\n",
     }) as root:
         return expect(
-            check(root), "udp: no row", "udp: no word", "udp: no unit", "udp: no black-box", "udp: no paragraph",
+            check(root), "udp: no row", "udp: no word", "udp: no tests of", "udp: no black-box", "udp: no paragraph",
             "gone: no folder", "moon: no row", "moon: no test", "moon: no paragraph", "burst: no test",
             "burst: no paragraph", "melted: no row", "melted: no paragraph", "melted: no test")
