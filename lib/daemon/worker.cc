@@ -53,7 +53,9 @@ void Worker::spawn() {
     auto [ours, theirs] = wire::make_channel_pair();
     incarnation_ = new_id();
     counters_.emplace(run_dir_, incarnation_, static_cast<std::size_t>(spec_.threads));
-    process_.emplace(std::move(theirs));
+    auto [log_reading, log_writing] = make_log_pipe();
+    process_.emplace(std::move(theirs), std::move(log_writing));
+    log_.emplace(io_, std::move(log_reading), spec_.group);
     channel_ = std::make_unique<Channel>(
         io_, std::move(ours),
         Channel::Handlers{.on_frame = [this](wire::Frame frame) { handle(std::move(frame)); },
@@ -74,6 +76,7 @@ void Worker::spawn() {
     logger().error("cannot start a worker", field("group", spec_.group) + field("error", error.what()));
     channel_.reset();
     process_.reset();
+    log_.reset();
     incarnation_.clear();
     last_exit_ = error.what();
     const auto pause = std::max(backoff_.next({}), Backoff::first);
@@ -107,6 +110,7 @@ void Worker::on_exit() {
   if (!killed_for_.empty()) last_exit_ = std::exchange(killed_for_, {});
   process_.reset();
   channel_.reset();
+  log_.reset();
   counters_.reset();
   incarnation_.clear();
   timer_.cancel();

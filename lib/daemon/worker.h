@@ -12,6 +12,7 @@
 #include "lib/daemon/backoff.h"
 #include "lib/daemon/channel.h"
 #include "lib/daemon/counter_segments.h"
+#include "lib/daemon/worker_log.h"
 #include "lib/daemon/worker_process.h"
 #include "lib/wire/config.h"
 
@@ -95,6 +96,7 @@ class Worker {
 
   std::optional<WorkerProcess> process_;
   std::unique_ptr<Channel> channel_;
+  std::optional<WorkerLog> log_;
   std::optional<CounterSegments> counters_;
   asio::posix::stream_descriptor exit_waiter_;
   asio::steady_timer timer_;

@@ -22,7 +22,7 @@ std::string ExitStatus::to_string() const {
 }
 
 /// Runs in the child between fork and exec: system calls only.
-[[noreturn]] static void become_worker(int channel, const char* program, char* const* environment) {
+[[noreturn]] static void become_worker(int channel, int log, const char* program, char* const* environment) {
   static char name[] = "arcusctl";
   static char command[] = "worker";
   const std::array<char*, 3> arguments{name, command, nullptr};
@@ -34,6 +34,7 @@ std::string ExitStatus::to_string() const {
     ::dup2(null, STDIN_FILENO);
     ::dup2(null, STDOUT_FILENO);
   }
+  if (log >= 0) ::dup2(log, STDERR_FILENO);
   if (channel == 3)
     ::fcntl(3, F_SETFD, 0);
   else
@@ -63,11 +64,11 @@ static char* const* worker_environment() {
   return environment.data();
 }
 
-WorkerProcess::WorkerProcess(UniqueFd channel, const std::string& program) {
+WorkerProcess::WorkerProcess(UniqueFd channel, UniqueFd log, const std::string& program) {
   char* const* environment = worker_environment();
   pid_ = ::fork();
   if (pid_ < 0) throw system_error("cannot start a worker", errno);
-  if (pid_ == 0) become_worker(channel.get(), program.c_str(), environment);
+  if (pid_ == 0) become_worker(channel.get(), log.get(), program.c_str(), environment);
   pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid_, 0)));
   if (!pidfd_) {
     const int error = errno;

@@ -24,7 +24,8 @@ class WorkerProcess {
  public:
   /// Starts it; `channel` is closed here afterwards. `program` replaces /proc/self/exe in tests.
   /// Throws Error when no process can be made.
-  explicit WorkerProcess(UniqueFd channel, const std::string& program = "/proc/self/exe");
+  /// `log` becomes its stderr; without one it keeps ours.
+  explicit WorkerProcess(UniqueFd channel, UniqueFd log = {}, const std::string& program = "/proc/self/exe");
   WorkerProcess(WorkerProcess&& other) noexcept;
   WorkerProcess& operator=(WorkerProcess&& other) = delete;
   ~WorkerProcess();

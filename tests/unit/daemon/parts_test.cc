@@ -1,15 +1,18 @@
 #include <doctest/doctest.h>
 
 #include <fstream>
+#include <iterator>
 #include <string>
 
 #include "lib/daemon/backoff.h"
 #include "lib/daemon/daemon.h"
+#include "lib/daemon/detach.h"
 #include "lib/daemon/health_poller.h"
 #include "lib/daemon/paths.h"
 #include "lib/daemon/port_holder.h"
 #include "lib/daemon/process_usage.h"
 #include "lib/daemon/resolver_facts.h"
+#include "lib/daemon/worker_log.h"
 #include "tests/unit/daemon/support.h"
 
 using namespace arcus;
@@ -106,6 +109,42 @@ TEST_CASE("health: the verdict on one probe") {
   CHECK(judge(all_down, good, 0).health == "degraded");
   CHECK(judge(target, {.ok = false, .error = "no answer in time"}, 0).health == "unhealthy");
   CHECK(judge(target, {.ok = false, .error = "no answer in time"}, 0).detail == "no answer in time");
+}
+
+TEST_CASE("worker log: a line is taken apart, whatever else is written is an error as it stands") {
+  const auto line =
+      parse_worker_line("2026-11-23T00:39:17.822Z warn listener: accept_failed error=\"too many\" n=1");
+  CHECK(line.level == LogLevel::warn);
+  CHECK(line.module == "listener");
+  CHECK(line.event == "accept_failed");
+  CHECK(line.fields == "error=\"too many\" n=1");
+  for (const char* other :
+       {"", "terminate called", "==1==ERROR: AddressSanitizer: x", "a info", "a info b c"}) {
+    CAPTURE(other);
+    CHECK(parse_worker_line(other).level == LogLevel::error);
+    CHECK(parse_worker_line(other).event == other);
+  }
+}
+
+TEST_CASE(
+    "worker log: lines reach the daemon's log, also the last one without an end, control bytes escaped") {
+  const TestFolder folder;
+  const std::string path = folder.path / "log";
+  const UniqueFd log = open_log(path);
+  set_log({.fd = log.get(), .filter = "info"});
+  asio::io_context io;
+  auto [reading, writing] = make_log_pipe();
+  {
+    const WorkerLog lines{io, std::move(reading), "tenant:x"};
+    const std::string text = "t info worker: terminating n=1\nt debug worker: hidden\nab\033c";
+    REQUIRE(::write(writing.get(), text.data(), text.size()) == static_cast<ssize_t>(text.size()));
+  }
+  set_log({.filter = "warn"});
+  std::ifstream in{path};
+  const std::string all{std::istreambuf_iterator<char>{in}, {}};
+  CHECK(all.find("info worker: terminating n=1 group=tenant:x\n") != std::string::npos);
+  CHECK(all.find("hidden") == std::string::npos);
+  CHECK(all.find("error worker: ab\\x1Bc group=tenant:x\n") != std::string::npos);
 }
 
 TEST_CASE("process usage: our own figures are there, nobody's are zero") {

@@ -56,7 +56,7 @@ TEST_CASE("worker process: it ends when its daemon's end of the channel is gone"
 
 TEST_CASE("worker process: a program that is not there is an exit code, not a hang") {
   auto [ours, theirs] = wire::make_channel_pair();
-  WorkerProcess process{std::move(theirs), "/nonexistent/program"};
+  WorkerProcess process{std::move(theirs), {}, "/nonexistent/program"};
   REQUIRE(has_ended(process));
   CHECK(process.reap().to_string() == "exit code 127");
 }
