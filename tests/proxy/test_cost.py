@@ -11,41 +11,48 @@ LIMIT = 4.4
 CONNECTIONS = 64
 
 
-def rounds(port, request, until_time):
-    """Sends the request on all connections, then reads all answers, again and again; returns the round trips."""
-    held = [connect(port) for _ in range(CONNECTIONS)]
-    for connection in held:
-        connection.sendall(request)
-    size = len(held[0].recv(65536))
-    for connection in held[1:]:
-        connection.recv(65536)
-    done = 0
-    while time.monotonic() < until_time:
-        for connection in held:
+class Rounds:
+    """Connections that all ask, then all read, again and again: the proxy finds many of them ready at once."""
+
+    def __init__(self, port, request):
+        self.request = request
+        self.held = [connect(port) for _ in range(CONNECTIONS)]
+        for connection in self.held:  # one by one, so that upstream connections exist before anything is counted
             connection.sendall(request)
-        for connection in held:
-            left = size
-            while left > 0:
-                left -= len(connection.recv(65536))
-        done += CONNECTIONS
-    for connection in held:
-        connection.close()
-    return done
+            self.size = len(connection.recv(65536))
+
+    def run(self, seconds):
+        """Round trips for a while; returns how many."""
+        done, until_time = 0, time.monotonic() + seconds
+        while time.monotonic() < until_time:
+            for connection in self.held:
+                connection.sendall(self.request)
+            for connection in self.held:
+                left = self.size
+                while left > 0:
+                    left -= len(connection.recv(65536))
+            done += CONNECTIONS
+        return done
+
+    def close(self):
+        for connection in self.held:
+            connection.close()
 
 
 def measure(w, pid, port, request):
     """(system calls per round trip, the most frequent calls) of process `pid` under that load."""
     w.need("strace")
-    rounds(port, request, time.monotonic() + 0.2)  # upstream connections are made now
-    path = w.path("call-count")
+    load, path = Rounds(port, request), w.path("call-count")
+    load.run(0.2)
     trace = subprocess.Popen(["strace", "-c", "-f", "-p", str(pid), "-o", path], stdout=subprocess.DEVNULL,
                              stderr=subprocess.PIPE, text=True)
     time.sleep(0.7)
     if trace.poll() is not None:
         raise Skip("strace may not attach here: " + trace.stderr.read().strip())
-    done = rounds(port, request, time.monotonic() + 3)
+    done = load.run(3)
     trace.send_signal(signal.SIGINT)
     trace.communicate(timeout=10)
+    load.close()
     text = open(path, encoding="utf-8").read()
     counts = {m.group(2): int(m.group(1)) for m in
               re.finditer(r"^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$", text, re.M)}
