@@ -103,6 +103,7 @@ int run(Context& context, const Args&) {
 }  // namespace status
 
 int run_start(Context& context, const Args&) {
+  close_inherited();
   return start_detached(context, default_run_options(context), false);
 }
 
@@ -146,6 +147,7 @@ int run(Context& context, const Args& args) {
 }  // namespace stop
 
 int run_restart(Context& context, const Args& args) {
+  close_inherited();
   if (const auto process = find_process(context)) stop::end(context, *process, args[stop::now]);
   return start_detached(context, default_run_options(context), false);
 }

@@ -1,5 +1,7 @@
 #include "cli/launch.h"
 
+#include <unistd.h>
+
 #include <chrono>
 
 #include "lib/base/error.h"
@@ -21,6 +23,8 @@ daemon::RunOptions default_run_options(Context& context) {
     options.log_filter = "debug";
   return options;
 }
+
+void close_inherited() noexcept { ::close_range(STDERR_FILENO + 1, ~0U, 0); }
 
 void ensure_registry(Context& context) {
   if (context.db_exists()) return;

@@ -19,6 +19,10 @@ daemon::RunOptions default_run_options(Context& context);
 /// gone then). Throws Error when it did not start.
 int start_detached(Context& context, daemon::RunOptions options, bool strict);
 
+/// Closes every descriptor but the standard three: what the caller left open is not the daemon's to keep.
+/// Call it before anything is opened.
+void close_inherited() noexcept;
+
 /// Makes the default registry when it is missing; for one that was named that is an error.
 void ensure_registry(Context& context);
 

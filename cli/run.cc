@@ -82,6 +82,7 @@ void print_ready(Context& context, const daemon::Ready& ready) {
 }
 
 int run(Context& context, const Args& args) {
+  close_inherited();
   daemon::RunOptions options = options_of(context, args);
   if (args[detach]) return start_detached(context, std::move(options), args[strict]);
   ensure_registry(context);

@@ -74,6 +74,7 @@ Error unknown_type(const Catalog& catalog, std::string_view word) {
 }
 
 int run(Context& context, const Args& args) {
+  close_inherited();
   const ServerType* type = context.catalog().find_type(args[server::type]);
   if (!type) throw unknown_type(context.catalog(), args[server::type]);
   const PrivateFolder folder;

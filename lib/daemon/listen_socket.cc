@@ -43,6 +43,18 @@ ListenSocket open_listen_socket(const Endpoint& where, int backlog) {
   return out;
 }
 
+bool keep_listening(const ListenSocket& socket, int backlog) noexcept {
+  int listens = 0;
+  socklen_t size = sizeof listens;
+  if (::getsockopt(socket.fd.get(), SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) == 0 && listens != 0)
+    return true;
+  sockaddr_storage address{};
+  socklen_t length = sizeof address;
+  return ::listen(socket.fd.get(), backlog) == 0 &&
+         ::getsockname(socket.fd.get(), reinterpret_cast<sockaddr*>(&address), &length) == 0 &&
+         Endpoint::from(address) == socket.bound;
+}
+
 void set_backlog(const UniqueFd& fd, int backlog) noexcept {
   if (fd) ::listen(fd.get(), backlog);
 }

@@ -18,6 +18,10 @@ struct ListenSocket {
 /// the text), `permission` for a port below 1024, else `failed`.
 ListenSocket open_listen_socket(const Endpoint& where, int backlog);
 
+/// Listens again on a socket that one of its holders shut down (a worker that was told TERM does); true
+/// without doing anything when it listens still. False when it cannot: the port is gone.
+bool keep_listening(const ListenSocket& socket, int backlog) noexcept;
+
 /// Sets the accept queue's length anew; without effect on the connections in it.
 void set_backlog(const UniqueFd& fd, int backlog) noexcept;
 

@@ -170,6 +170,11 @@ void Supervisor::on_worker_death(Worker& worker, const std::string& why, std::op
     if (server.worker != &worker) continue;
     server.forget_worker_state();
     if (!pause) server.worker = nullptr;
+    if (pause && server.listener &&
+        !keep_listening(server.listener->socket, static_cast<int>(server.listener->backlog))) {
+      close_listeners(server);
+      server.retry_at = std::chrono::steady_clock::now();
+    }
     if (server.is_wanted() && pause && server.listener) {
       report(server, "error", "its worker is being replaced", "worker died: " + why);
       if (pause > long_absence) refusers_[&worker]->watch(server.listener->socket.fd.get());

@@ -1,6 +1,7 @@
 #include "tests/unit/daemon/fake_worker.h"
 
 #include <poll.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include <csignal>
@@ -59,6 +60,10 @@ class FakeWorker {
     if (frame.type == FrameType::status)
       channel_.send(FrameType::status, to_json(WorkerStatus{.open_fds = 5}));
     if (frame.type == FrameType::drain) exit_code_ = 0;
+    if (frame.type == FrameType::log_level && frame.body == "warn,shutdown=debug") {
+      for (const auto& [id, socket] : listening_) ::shutdown(socket.get(), SHUT_RDWR);
+      exit_code_ = 0;
+    }
   }
 
   void on_config(const WorkerConfig& config) {

@@ -269,3 +269,23 @@ TEST_CASE("supervisor: a renamed tenant's access log moves to its new name") {
   world.change([&] { registry::rename_tenant(world.db, server.tenant_id, "emca"); });
   CHECK(world.until([&] { return std::filesystem::exists(world.paths.access_log("emca")); }));
 }
+
+TEST_CASE("supervisor: a worker that shut the sockets before it ended does not leave a deaf server") {
+  World world;
+  const auto any = world.add("acme", "any");
+  const auto fixed = world.add("acme", "fixed", {{"listen_addr", "127.0.0.3"}});
+  REQUIRE((world.reaches(any, "running") && world.reaches(fixed, "running")));
+  const auto port = std::to_string(world.bound(fixed).port);
+  world.set(fixed, {{"listen_addr", "127.0.0.4"}, {"listen_port", port}});
+  REQUIRE(world.until([&] { return world.bound(fixed).address == *IpAddress::parse("127.0.0.4"); }));
+  const pid_t first = world.supervisor->workers().front()->pid();
+  world.supervisor->set_log_filter("warn,shutdown=debug");
+  REQUIRE(world.until([&] {
+    const pid_t now = world.supervisor->workers().front()->pid();
+    return now > 0 && now != first;
+  }));
+  REQUIRE((world.reaches(any, "running") && world.reaches(fixed, "running")));
+  CHECK(is_taken(world.bound(any)));
+  CHECK(is_taken(world.bound(fixed)));
+  CHECK(std::to_string(world.bound(fixed).port) == port);
+}
