@@ -71,15 +71,16 @@ def run(argv, timeout, env=None, cwd=ROOT):
 
 
 # ---- builds ----------------------------------------------------------------
-def build(tally, name, options, env=None, tests=None):
-    """Configures and builds build/test-<name>, with `tests` only what those unit tests need; returns its folder, or None
-    when it failed (counted)."""
+def build(tally, name, options, env=None, wanted=None):
+    """Configures and builds build/test-<name>, with `wanted` (a predicate of a program's name) only those programs and
+    what they need; returns its folder, or None when it failed (counted)."""
     folder = os.path.join(BUILDS, f"test-{name}")
     configured = os.path.exists(os.path.join(folder, "build.ninja"))
     argv = ["meson", "setup", folder, ROOT, *options] + (["--reconfigure"] if configured else [])
     code, output, seconds = run(argv, 300, env)
     if code == 0:
-        programs = [] if tests is None else [t["cmd"][0] for t in introspect(folder, "tests") if is_among(t, tests)]
+        programs = [] if wanted is None else [t["filename"][0] for t in introspect(folder, "targets")
+                                              if t["type"] == "executable" and wanted(t["name"])]
         targets = [os.path.relpath(program, folder) for program in programs]
         code, output, more = run(["ninja", "-C", folder, *targets], 1500, env)
         seconds += more
@@ -169,9 +170,9 @@ class Stages:
         self.tally = tally
         self.folders = {}
 
-    def folder(self, name, options, env=None, tests=None):
+    def folder(self, name, options, env=None, wanted=None):
         if name not in self.folders:
-            self.folders[name] = build(self.tally, name, options, env, tests)
+            self.folders[name] = build(self.tally, name, options, env, wanted)
         return self.folders[name]
 
     def optimised(self):
@@ -205,8 +206,8 @@ class Stages:
         run_black_box(self.tally, folder, "asan", ["--sanitized"], env)
 
     def tsan(self):
-        folder = self.folder("tsan", ["--buildtype=debug", "-Db_sanitize=thread", "-Db_lundef=false",
-                                      "-Doptimization=1", "-Dwerror=false"], tests=DATA_PLANE)
+        folder = self.folder("tsan", ["--buildtype=debug", "-Db_sanitize=thread", "-Db_lundef=false", "-Dwerror=false"],
+                             wanted=lambda name: re.sub(r"^test_|_tests?$", "", name) in DATA_PLANE)
         if folder:
             run_unit_tests(self.tally, folder, "tsan", {"TSAN_OPTIONS": "halt_on_error=1"}, DATA_PLANE)
 
@@ -214,10 +215,9 @@ class Stages:
         self.clang_folder()
 
     def clang_folder(self):
-        options = ["--buildtype=debug", "-Dwerror=true"]
-        if "'fuzz'" in read(os.path.join(ROOT, "meson_options.txt")):
-            options.append("-Dfuzz=true")
-        return self.folder("clang", options, {"CC": "clang-19", "CXX": "clang++-19"})
+        options = ["--buildtype=plain", "-Dwerror=true", "-Dfuzz=true"]
+        return self.folder("clang", options, {"CC": "clang-19", "CXX": "clang++-19"},
+                           lambda name: name == "arcusctl" or name.startswith("fuzz_"))
 
     def fuzz(self):
         folder = self.clang_folder()
@@ -236,11 +236,6 @@ class Stages:
                     f"-artifact_prefix={grown}-", grown] + ([corpus] if os.path.isdir(corpus) else [])
             code, output, seconds = run(argv, FUZZ_SECONDS + 60)
             self.tally.check(f"fuzz {name}", code == 0, output, seconds)
-
-
-def read(path):
-    with open(path, encoding="utf-8") as file:
-        return file.read()
 
 
 def main():
