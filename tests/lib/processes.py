@@ -105,8 +105,12 @@ def cpu_seconds(pid):
 
 
 def private_dirty_kib(pid):
-    with open(f"/proc/{pid}/smaps_rollup", encoding="utf-8") as file:
-        for line in file:
-            if line.startswith("Private_Dirty:"):
-                return int(line.split()[1])
+    """KiB of memory that this process alone holds; None for a process that only root may look into (a worker)."""
+    try:
+        with open(f"/proc/{pid}/smaps_rollup", encoding="utf-8") as file:
+            for line in file:
+                if line.startswith("Private_Dirty:"):
+                    return int(line.split()[1])
+    except PermissionError:
+        return None
     return 0
