@@ -11,6 +11,7 @@
 #include <csignal>
 #include <thread>
 #include <tuple>
+#include <utility>
 
 #include "lib/base/error.h"
 #include "lib/base/time.h"
@@ -29,6 +30,7 @@ static constexpr seconds longest_silence{20};
 static constexpr seconds duty_interval{5};
 static constexpr seconds figures_interval{60};
 static constexpr milliseconds finish_pause{200};
+static constexpr milliseconds first_outcome_patience{1'000};
 static constexpr int most_finish_attempts = 25;
 static constexpr unsigned most_threads = 8;
 
@@ -216,9 +218,11 @@ void DaemonLoop::announce_ready() {
                              field("errors", ready.count.error));
   notifier_.ready(ready.to_string());
   record();
-  if (!options_.on_ready || options_.on_ready(ready)) return;
-  exit_code_ = 1;
-  stop(false);
+  if (options_.on_ready && !options_.on_ready(ready)) {
+    exit_code_ = 1;
+    return stop(false);
+  }
+  if (is_stop_asked_) stop(false);
 }
 
 void DaemonLoop::beat(const std::vector<registry::HealthResult>& health) {
@@ -282,8 +286,19 @@ void DaemonLoop::on_signal(int signal) {
     case SIGUSR2:
       return dump();
     default:
-      return stop(supervisor_.is_shutting_down());
+      return on_stop_signal();
   }
+}
+
+/// The first drains, the second ends. One that comes before the first outcome waits a moment for it, so that
+/// who started us hears what became of it.
+void DaemonLoop::on_stop_signal() {
+  const bool is_second = std::exchange(is_stop_asked_, true) || supervisor_.is_shutting_down();
+  if (is_ready_ || is_second) return stop(is_second);
+  stop_timer_.expires_after(first_outcome_patience);
+  stop_timer_.async_wait([this](const asio::error_code& error) {
+    if (!error && !supervisor_.is_shutting_down()) stop(false);
+  });
 }
 
 void DaemonLoop::reload() {
@@ -309,6 +324,7 @@ void DaemonLoop::dump() const {
 }
 
 void DaemonLoop::stop(bool now) {
+  recorder_.flush(supervisor_.incarnations());
   const auto open = recorder_.active_connections();
   logger().info("stop", field("now", now ? "yes" : "no") + field("connections", open));
   notifier_.stopping();

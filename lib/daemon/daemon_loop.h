@@ -40,6 +40,7 @@ class DaemonLoop {
   void watch_registry();
   void poll_health();
   void on_signal(int signal);
+  void on_stop_signal();
   void reload();
   void reopen_logs();
   void dump() const;
@@ -65,13 +66,14 @@ class DaemonLoop {
   ControlSocket control_;
   asio::signal_set signals_;
   asio::steady_timer registry_timer_{io_}, record_timer_{io_}, duty_timer_{io_}, health_timer_{io_},
-      watchdog_timer_{io_}, figures_timer_{io_};
+      watchdog_timer_{io_}, figures_timer_{io_}, stop_timer_{io_};
   std::string started_at_;
   std::string boot_id_;
   std::chrono::steady_clock::time_point beat_at_{};
   int finish_attempts_ = 0;
   int exit_code_ = 0;
   bool is_ready_ = false;
+  bool is_stop_asked_ = false;
   bool is_finished_ = false;
 };
 
