@@ -1,6 +1,7 @@
 #include "cli/core/context.h"
 #include "cli/launch.h"
 #include "lib/base/error.h"
+#include "lib/base/text.h"
 
 namespace arcus::cli {
 namespace {
@@ -74,9 +75,11 @@ void print_ready(Context& context, const daemon::Ready& ready) {
     context.out().list(table);
     context.out().flush();
   } else if (!table.empty()) {
-    std::string text = screen_table(table, select(table, out.options()), out.options());
+    OutputOptions plain = out.options();
+    plain.color = false;  // a note shows no control byte
+    std::string text = screen_table(table, select(table, plain), plain);
     while (text.ends_with('\n')) text.pop_back();
-    context.note(text);
+    for (const std::string& line : split(text, '\n')) context.note(line);
   }
   context.note(ready.to_string());
 }
