@@ -150,8 +150,9 @@ def foreground_signals(w):
     daemon.send_signal(signal.SIGINT)
     out, err = daemon.communicate(timeout=5 * w.patience)
     assert transfer.failed or not transfer.is_alive() or not transfer.finish(5)
-    contains(err, "acme/web")
-    matches(err, r"1 connection")
+    matches(err, r"^acme/web +http +127\.0\.0\.1:\d+ +running")
+    matches(err, r"\d connections? remain")
+    assert "\\x0A" not in err, err
 
 
 @test("stop drains: a running download completes while new connections are refused (U15)")
