@@ -31,6 +31,7 @@ static constexpr seconds duty_interval{5};
 static constexpr seconds figures_interval{60};
 static constexpr milliseconds finish_pause{200};
 static constexpr milliseconds first_outcome_patience{1'000};
+static constexpr milliseconds first_drain{100};
 static constexpr int most_finish_attempts = 25;
 static constexpr unsigned most_threads = 8;
 
@@ -324,17 +325,27 @@ void DaemonLoop::dump() const {
 }
 
 void DaemonLoop::stop(bool now) {
+  logger().info("stop", field("now", now ? "yes" : "no"));
+  notifier_.stopping();
+  supervisor_.shut_down(now, [this] { finish(); });
+  if (now) return say("stopping now");
+  stop_timer_.expires_after(first_drain);  // idle connections are gone by then
+  stop_timer_.async_wait([this](const asio::error_code& error) {
+    if (!error) say_what_remains();
+  });
+}
+
+void DaemonLoop::say_what_remains() {
   recorder_.flush(supervisor_.incarnations());
   const auto open = recorder_.active_connections();
-  logger().info("stop", field("now", now ? "yes" : "no") + field("connections", open));
-  notifier_.stopping();
-  if (options_.on_notice)
-    options_.on_notice(now         ? "stopping now"
-                       : open == 0 ? std::string{"stopping"}
-                                   : "draining, " + std::to_string(open) +
-                                         (open == 1 ? " connection remains" : " connections remain") +
-                                         " (again to stop now)");
-  supervisor_.shut_down(now, [this] { finish(); });
+  if (open == 0) return say("stopping");
+  say("draining, " + std::to_string(open) + (open == 1 ? " connection remains" : " connections remain") +
+      " (again to stop now)");
+}
+
+void DaemonLoop::say(std::string_view text) const {
+  logger().info(text);
+  if (options_.on_notice) options_.on_notice(text);
 }
 
 /// The workers are gone: their last counts, then our own row.

@@ -45,6 +45,8 @@ class DaemonLoop {
   void reopen_logs();
   void dump() const;
   void stop(bool now);
+  void say_what_remains();
+  void say(std::string_view text) const;
   void finish();
   void wait_for_signal();
   /// Calls `task` again and again, `interval()` apart.
