@@ -40,6 +40,7 @@ struct AccessRecord {
       hierarchy;  ///< HIER_DIRECT, FIRSTUP_PARENT; empty = HIER_NONE or, with upstream, HIER_DIRECT
   std::optional<Endpoint> upstream;
   bool upstream_reused = false;
+  bool counted = false;         ///< by count_request() already, before its answer was sent
   std::uint64_t bytes_in = 0;   ///< from the client, heads included
   std::uint64_t bytes_out = 0;  ///< to the client, heads included
   std::chrono::microseconds dns_time{0};

@@ -48,6 +48,8 @@ void ClientConnection::count_in(std::size_t bytes) noexcept { server_->counters(
 
 void ClientConnection::count_out(std::size_t bytes) noexcept { server_->counters().bytes_out.add(bytes); }
 
+void ClientConnection::count_request() noexcept { server_->counters().total_requests.add(); }
+
 void ClientConnection::record(const AccessRecord& record) noexcept {
   server_->record(*config_, peer_, id_, record);
 }

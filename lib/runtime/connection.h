@@ -45,6 +45,8 @@ class ClientConnection {
   /// Counts client-side plaintext bytes as they pass; record() does not count them again.
   void count_in(std::size_t bytes) noexcept;
   void count_out(std::size_t bytes) noexcept;
+  /// Counts a request before its answer is sent; its record then says `counted`.
+  void count_request() noexcept;
   /// Writes the access record and moves the counters of its kind and reason. Exactly one per request (http)
   /// or connection (others).
   void record(const AccessRecord& record) noexcept;

@@ -135,7 +135,7 @@ void ServerOnThread::record(const ServerConfig& config, const Endpoint& peer, st
   if (why.is_error) counters_->error_count.add();
   if (record.kind == RecordKind::refusal)
     counters_->refused_connections.add();
-  else
+  else if (!record.counted)
     counters_->total_requests.add();
   if (record.response_time) {
     const auto us = static_cast<std::uint64_t>(record.response_time->count());

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <cstring>
 #include <utility>
 
@@ -148,9 +149,20 @@ bool HttpSession::pass_answer(const ResponseHead& head, std::string_view rest, s
       exchange.notes.set(NoteKind::content_type, type->value);
   exchange.answered = true;
   if (exchange.request.finished()) handler_.timers().body->arm(deadline_);
+  if (exchange.response.coder().done()) count_ahead(size + body.out.size());
   if (exchange.response.send(client(), {out.data(), size}, body.out)) return true;
   abort(Reason::client_closed);
   return false;
+}
+
+/// A worker may be killed inside the system call that completes an answer, when the client has it already:
+/// what a client saw is counted, so a whole answer is counted before it is sent.
+void HttpSession::count_ahead(std::size_t bytes) noexcept {
+  Exchange& exchange = *exchange_;
+  connection_.count_request();
+  connection_.count_out(bytes);
+  exchange.counted = true;
+  exchange.prepaid = bytes;
 }
 
 /// Moves the answer's body; when all of it is through, ends the exchange.
@@ -159,7 +171,9 @@ bool HttpSession::move_answer() {
   const Flow flow =
       exchange.response.run(net(), workspace().out, exchange.upstream, exchange.upstream_in, client());
   const std::size_t written = exchange.response.take_written();
-  connection_.count_out(written);
+  const std::size_t paid = std::min(written, exchange.prepaid);
+  exchange.prepaid -= paid;
+  connection_.count_out(written - paid);
   exchange.bytes_out += written;
   if (written + exchange.response.take_read() > 0 && flow != Flow::finished)
     handler_.timers().body->arm(deadline_);

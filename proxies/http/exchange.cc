@@ -62,7 +62,8 @@ void Exchange::reset(NetContext& net) noexcept {
   status = 0;
   reason = Reason::ok;
   interims = 0;
-  answered = upstream_keeps = pins = false;
+  answered = counted = upstream_keeps = pins = false;
+  prepaid = 0;
   response_time.reset();
   dns_time = connect_time = {};
   bytes_in = bytes_out = 0;

@@ -93,7 +93,9 @@ struct Exchange {
   std::uint16_t status = 0;
   Reason reason = Reason::ok;
   unsigned interims = 0;
-  bool answered = false;  ///< the head was sent
+  bool answered = false;    ///< the head was sent
+  bool counted = false;     ///< as a request, before its answer was sent
+  std::size_t prepaid = 0;  ///< bytes of the answer that were counted before they were sent
   bool upstream_keeps = false;
   bool pins = false;  ///< the upstream connection itself is logged in: it stays with this client
   std::optional<std::chrono::microseconds> response_time;

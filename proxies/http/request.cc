@@ -223,6 +223,7 @@ bool HttpSession::reply(std::uint16_t status, Reason reason, std::span<const Own
   exchange.upstream_keeps = false;
   exchange.answered = true;
   phase_ = Phase::exchange;
+  count_ahead(size);
   if (exchange.response.send(client(), {out.data(), size}, {})) return true;
   abort(Reason::client_closed);
   return false;

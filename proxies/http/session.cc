@@ -151,6 +151,7 @@ void HttpSession::record() {
                       .content_type = exchange.notes.get(NoteKind::content_type),
                       .upstream = exchange.address,
                       .upstream_reused = exchange.reused,
+                      .counted = exchange.counted,
                       .bytes_in = exchange.bytes_in,
                       .bytes_out = exchange.bytes_out,
                       .dns_time = exchange.dns_time,

@@ -97,6 +97,7 @@ class HttpSession final : public Session,
   bool pass_answer(const ResponseHead& head, std::string_view rest, std::size_t& used);
   bool bad_answer();
   bool move_answer();
+  void count_ahead(std::size_t bytes) noexcept;
   bool finish();
   void keep_upstream();
 

@@ -150,7 +150,12 @@ Answer HttpWorker::get(const std::string& url, const std::string& fields) {
 }
 
 wire::CounterTotals HttpWorker::after(std::uint64_t requests) {
-  return worker_.counters([=](const auto& totals) { return totals.total_requests >= requests; });
+  return worker_.counters(
+      [=](const auto& totals) {  // a request is counted before its answer, its reason after
+        std::uint64_t ended = 0;
+        for (const auto count : totals.reasons) ended += count;
+        return totals.total_requests >= requests && ended >= requests;
+      });
 }
 
 std::uint64_t count_of(const wire::CounterTotals& totals, Reason reason) {
