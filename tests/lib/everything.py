@@ -216,7 +216,7 @@ class Stages:
         self.clang_folder()
 
     def clang_folder(self):
-        options = ["--buildtype=plain", "-Dwerror=true", "-Dfuzz=true"]
+        options = ["-Ddebug=false", "-Doptimization=0", "-Dwerror=true", "-Dfuzz=true"]
         return self.folder("clang", options, {"CC": "clang-19", "CXX": "clang++-19"},
                            lambda name: name == "arcusctl" or name.startswith("fuzz_"))
 
