@@ -78,8 +78,7 @@ struct ControlSocket::Client : std::enable_shared_from_this<Client> {
 
 ControlSocket::ControlSocket(asio::io_context& io, std::filesystem::path path, std::filesystem::path db,
                              Handler handler)
-    : io_{io},
-      path_{std::move(path)},
+    : path_{std::move(path)},
       db_{std::move(db)},
       handler_{std::make_shared<Handler>(std::move(handler))},
       acceptor_{io} {}

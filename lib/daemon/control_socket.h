@@ -40,7 +40,6 @@ class ControlSocket {
   void accept();
   bool is_ours() const;
 
-  asio::io_context& io_;
   std::filesystem::path path_;
   std::filesystem::path db_;
   std::shared_ptr<Handler> handler_;
