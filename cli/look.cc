@@ -187,9 +187,6 @@ constexpr Column tenant_status_columns[] = {
     {"active_connections", "CONNS", Show::table, Unit::count, 2},
     {"request_rate", "REQ/S", Show::table, Unit::per_second, 1},
 };
-constexpr Column problem_columns[] = {{"level", "LEVEL", Show::table, Unit::status},
-                                      {"what", "WHAT"},
-                                      {"problem", "PROBLEM", Show::table, Unit::prose}};
 
 std::string daemon_line(Context& context) {
   const auto holder = find_run_holder(context.db_path());
