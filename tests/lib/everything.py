@@ -216,10 +216,9 @@ class Stages:
         self.clang_folder()
 
     def clang_folder(self):
-        options = ["-Ddebug=false", "-Doptimization=0", "-Dwerror=true", "-Dfuzz=true"]
-        # libstdc++ 12 calls its own deprecated get_temporary_buffer from std::stable_sort
-        env = {"CC": "clang-19", "CXX": "clang++-19", "CXXFLAGS": "-Wno-deprecated-declarations"}
-        return self.folder("clang", options, env,
+        options = ["-Ddebug=false", "-Doptimization=0", "-Dwerror=true", "-Dfuzz=true",
+                   "-Dcpp_args=-Wno-deprecated-declarations"]  # libstdc++ 12's own, from std::stable_sort
+        return self.folder("clang", options, {"CC": "clang-19", "CXX": "clang++-19"},
                            lambda name: name == "arcusctl" or name.startswith("fuzz_"))
 
     def fuzz(self):
