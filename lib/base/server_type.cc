@@ -75,14 +75,14 @@ std::string_view Options::text(std::string_view key) const {
   if (const auto found = values_.find(key); found != values_.end()) return found->second;
   for (const OptionSpec& spec : specs_)
     if (spec.key == key) return spec.fallback;
-  assert(!"an option that is in no table");
+  assert(false && "an option that is in no table");
   return {};
 }
 
 std::int64_t Options::integer(std::string_view key) const {
   for (const OptionSpec& spec : specs_)
     if (spec.key == key) return read_number(spec.kind, text(key)).value_or(0);
-  assert(!"an option that is in no table");
+  assert(false && "an option that is in no table");
   return 0;
 }
 
