@@ -12,6 +12,38 @@
 /// Words).
 namespace arcus::wire {
 
+/// A certificate chain with its key, as PEM text: a worker opens no files.
+struct CertificateConfig {
+  std::string name;  ///< for messages: where it came from
+  std::string cert_pem;
+  std::string key_pem;
+
+  bool operator==(const CertificateConfig&) const = default;
+};
+
+/// How a listener speaks TLS.
+struct TlsConfig {
+  bool enabled = false;
+  std::vector<CertificateConfig> certificates;  ///< chosen by SNI; the first also when no name fits
+  std::string min_version = "1.2";              ///< 1.2 or 1.3
+  std::string max_version;                      ///< 1.2 or 1.3; empty = the newest
+  std::string ciphers;                          ///< OpenSSL's list for TLS 1.2; empty = ECDHE with AEAD
+  std::string alpn;                             ///< names separated by commas; empty = the type's own
+  std::string client_auth = "none";             ///< none, request, require
+  std::string client_ca_pem;                    ///< who may have signed client certificates
+  std::vector<std::string> ticket_keys;         ///< 80 bytes each, hex; the first makes new tickets
+
+  bool operator==(const TlsConfig&) const = default;
+};
+
+/// Where connections for a server name go. `target`: backends, HOST:PORT, passthrough, reject.
+struct RouteConfig {
+  std::string pattern;  ///< exact, `*.suffix` or `*`, lower case
+  std::string target;
+
+  bool operator==(const RouteConfig&) const = default;
+};
+
 struct BackendConfig {
   std::string id;
   std::string host;  ///< name or literal, without brackets
@@ -21,7 +53,12 @@ struct BackendConfig {
   std::int64_t max_connections = 0;     ///< 0 = unlimited
   std::string admin_state = "enabled";  ///< enabled, drain, disabled
   std::string role = "origin";          ///< origin, parent_http, parent_https, parent_socks5
-  bool tls = false;
+  bool tls = false;                     ///< speak TLS to it
+  std::string tls_verify = "full";      ///< full (chain and name), ca (chain only), none
+  std::string tls_server_name;          ///< for SNI and verification; empty = host
+  std::string tls_ca_pem;               ///< authorities to trust; empty = ServerConfig::system_ca_pem
+  std::string user_name;                ///< credentials for a parent proxy; empty = none
+  std::string password;
   std::string state = "unknown";  ///< last known: up, down, unknown (a new worker starts from it)
 
   bool operator==(const BackendConfig&) const = default;
@@ -81,12 +118,19 @@ struct ServerConfig {
   std::int64_t idle_timeout_ms = 3'600'000;
   std::int64_t drain_timeout_ms = 30'000;
 
+  TlsConfig tls;
+  std::string proxy_protocol_in = "off";   ///< off, v1, v2, any: required when on
+  std::string proxy_protocol_from;         ///< CIDRs separated by commas that may send it
+  std::string proxy_protocol_out = "off";  ///< off, v1, v2: told to origins and backends
+
   std::string lb = "round_robin";
   bool access_log = true;
   std::string access_log_format;  ///< empty = the tenant's
   OptionMap config;               ///< the protocol's own options, as text
   std::vector<BackendConfig> backends;
-  std::vector<RuleConfig> rules;  ///< this server's, by position; judged before the tenant's
+  std::string system_ca_pem;        ///< the host's authorities, when some backend is verified against them
+  std::vector<RouteConfig> routes;  ///< by server name (sni)
+  std::vector<RuleConfig> rules;    ///< this server's, by position; judged before the tenant's
 
   std::int64_t counter_segment = 0;  ///< which counter file (see FrameType::counters)
   std::int64_t counter_slot = 0;     ///< the server's index in it

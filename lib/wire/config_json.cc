@@ -20,11 +20,34 @@ concept Struct = requires(T& value) {
 };
 
 template <>
+struct Fields<CertificateConfig> {
+  static void each(auto& v, auto&& f) {
+    f("name", v.name), f("cert_pem", v.cert_pem), f("key_pem", v.key_pem);
+  }
+};
+
+template <>
+struct Fields<TlsConfig> {
+  static void each(auto& v, auto&& f) {
+    f("enabled", v.enabled), f("certificates", v.certificates), f("min_version", v.min_version);
+    f("max_version", v.max_version), f("ciphers", v.ciphers), f("alpn", v.alpn);
+    f("client_auth", v.client_auth), f("client_ca_pem", v.client_ca_pem), f("ticket_keys", v.ticket_keys);
+  }
+};
+
+template <>
+struct Fields<RouteConfig> {
+  static void each(auto& v, auto&& f) { f("pattern", v.pattern), f("target", v.target); }
+};
+
+template <>
 struct Fields<BackendConfig> {
   static void each(auto& v, auto&& f) {
     f("id", v.id), f("host", v.host), f("port", v.port), f("weight", v.weight), f("backup", v.backup);
     f("max_connections", v.max_connections), f("admin_state", v.admin_state), f("role", v.role);
-    f("tls", v.tls), f("state", v.state);
+    f("tls", v.tls), f("tls_verify", v.tls_verify), f("tls_server_name", v.tls_server_name);
+    f("tls_ca_pem", v.tls_ca_pem), f("user_name", v.user_name), f("password", v.password);
+    f("state", v.state);
   }
 };
 
@@ -61,9 +84,12 @@ struct Fields<ServerConfig> {
     f("handshake_timeout_ms", v.handshake_timeout_ms), f("header_timeout_ms", v.header_timeout_ms);
     f("keepalive_timeout_ms", v.keepalive_timeout_ms), f("response_timeout_ms", v.response_timeout_ms);
     f("body_timeout_ms", v.body_timeout_ms), f("idle_timeout_ms", v.idle_timeout_ms);
-    f("drain_timeout_ms", v.drain_timeout_ms), f("lb", v.lb), f("access_log", v.access_log);
+    f("drain_timeout_ms", v.drain_timeout_ms), f("tls", v.tls);
+    f("proxy_protocol_in", v.proxy_protocol_in), f("proxy_protocol_from", v.proxy_protocol_from);
+    f("proxy_protocol_out", v.proxy_protocol_out), f("lb", v.lb), f("access_log", v.access_log);
     f("access_log_format", v.access_log_format), f("config", v.config), f("backends", v.backends);
-    f("rules", v.rules), f("counter_segment", v.counter_segment), f("counter_slot", v.counter_slot);
+    f("system_ca_pem", v.system_ca_pem), f("routes", v.routes), f("rules", v.rules),
+        f("counter_segment", v.counter_segment), f("counter_slot", v.counter_slot);
   }
 };
 

@@ -25,6 +25,18 @@ TEST_CASE("wire config: every field of a server survives the way to the worker")
   server.generation = 41;
   server.listen_port = 65535;
   server.idle_timeout_ms = 1;
+  server.tls = {.enabled = true,
+                .certificates = {{.name = "a.pem", .cert_pem = "C", .key_pem = "K"}},
+                .min_version = "1.3",
+                .alpn = "http/1.1",
+                .client_auth = "require",
+                .client_ca_pem = "A",
+                .ticket_keys = {"00"}};
+  server.proxy_protocol_in = "any";
+  server.proxy_protocol_from = "10.0.0.0/8";
+  server.proxy_protocol_out = "v2";
+  server.system_ca_pem = "S";
+  server.routes = {{.pattern = "*.example", .target = "reject"}};
   server.lb = "failover";
   server.access_log = false;
   server.config = {{"mode", "reverse"}, {"x_note", "line\nbreak \" quote"}};
