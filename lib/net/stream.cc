@@ -64,15 +64,11 @@ IoResult Stream::read_raw(std::span<char> into) noexcept {
   return {IoStatus::failed, 0};
 }
 
-IoResult Stream::write_raw(std::string_view from) noexcept { return write(from, {}); }
-
 IoResult Stream::write(std::string_view first, std::string_view second) {
-  if (layer_) {
-    const IoResult head = layer_->write(*this, first);
-    if (head.status != IoStatus::ok || head.bytes < first.size() || second.empty()) return head;
-    const IoResult body = layer_->write(*this, second);
-    return {body.status == IoStatus::failed ? body.status : IoStatus::ok, head.bytes + body.bytes};
-  }
+  return layer_ ? layer_->write_both(*this, first, second) : write_raw(first, second);
+}
+
+IoResult Stream::write_raw(std::string_view first, std::string_view second) noexcept {
   if (!writable_) return {IoStatus::blocked, 0};
   const ssize_t n = second.empty() ? socket::send(fd_, first) : socket::send(fd_, first, second);
   if (n >= 0) {

@@ -37,11 +37,15 @@ struct IoResult {
 };
 
 /// What stands between a stream and its socket: TLS. Works on the raw calls of the stream it was given to.
+/// A layer may hold bytes it could not write: it then reports fewer than it was given, and the next write
+/// must begin with the bytes that were not taken.
 class StreamLayer {
  public:
   virtual ~StreamLayer() = default;
   virtual IoResult read(Stream& stream, std::span<char> into) = 0;
   virtual IoResult write(Stream& stream, std::string_view from) = 0;
+  /// Both parts as one; `bytes` counts over both.
+  virtual IoResult write_both(Stream& stream, std::string_view first, std::string_view second) = 0;
   /// Ends our direction (close_notify); false while that is still to be written.
   virtual bool shutdown_write(Stream& stream) = 0;
   /// True when read() can give bytes without the socket being readable.
@@ -89,7 +93,7 @@ class Stream final : private PollHandler {
 
   /// Past the layer, for the layer itself.
   IoResult read_raw(std::span<char> into) noexcept;
-  IoResult write_raw(std::string_view from) noexcept;
+  IoResult write_raw(std::string_view first, std::string_view second = {}) noexcept;
 
   /// True when nothing unread, no FIN and no error is known or found by a look: an idle keep-alive connection
   /// that may be used. Costs a system call only when the flags leave a doubt.
