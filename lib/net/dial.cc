@@ -1,6 +1,5 @@
 #include "lib/net/dial.h"
 
-#include <algorithm>
 #include <cerrno>
 #include <utility>
 
@@ -8,13 +7,15 @@
 
 namespace arcus {
 
+using std::chrono::duration_cast;
+using std::chrono::microseconds;
+
 Dialer::Dialer(NetContext& context, DialHandler& handler) noexcept : context_(context), handler_(handler) {}
 
 void Dialer::start(DialRequest request) {
   stop();
   request_ = std::move(request);
-  candidates_.clear();
-  next_ = 0;
+  count_ = next_ = 0;
   times_ = {};
   last_reason_ = Reason::unreachable;
   state_ = State::resolving;
@@ -36,111 +37,118 @@ void Dialer::stop() noexcept {
   cancel();
   unqueue();
   total_.disarm();
-  attempt_.disarm();
-  stream_.close();
+  stagger_.disarm();
+  for (Attempt& attempt : attempts_) attempt.stream.close();
+  open_ = 0;
   state_ = State::idle;
 }
 
 void Dialer::on_resolved(Reason reason, std::span<const IpAddress> addresses) {
-  times_.dns = std::chrono::duration_cast<std::chrono::microseconds>(context_.poller.now() - started_);
+  times_.dns = duration_cast<microseconds>(context_.poller.now() - started_);
   if (reason != Reason::ok) return fail(reason);
   judge(addresses);
 }
 
-/// One of each family in turn, IPv4 first, since attempts run one after the other.
-static std::vector<IpAddress> interleave(std::span<const IpAddress> addresses) {
-  std::vector<IpAddress> v4;
-  std::vector<IpAddress> v6;
-  for (const IpAddress& address : addresses) (address.is_v4() ? v4 : v6).push_back(address);
-  std::vector<IpAddress> mixed;
-  for (std::size_t i = 0; i < std::max(v4.size(), v6.size()); ++i) {
-    if (i < v4.size()) mixed.push_back(v4[i]);
-    if (i < v6.size()) mixed.push_back(v6[i]);
-  }
-  return mixed;
+/// The first address of one family at or behind `from`; the end when there is none.
+static std::size_t find_family(std::span<const IpAddress> all, std::size_t from, bool v4) noexcept {
+  while (from < all.size() && all[from].is_v4() != v4) ++from;
+  return from;
 }
 
+/// Every address is judged, so that a refusal can name its reason, in the order of the attempts.
 void Dialer::judge(std::span<const IpAddress> addresses) {
   Reason denied = Reason::ok;
-  for (const IpAddress& address : interleave(addresses)) {
-    const Endpoint endpoint{address, request_.port};
-    const Reason verdict = handler_.on_address(endpoint);
-    if (verdict != Reason::ok)
-      denied = verdict;
-    else if (candidates_.size() < max_addresses)
-      candidates_.push_back(endpoint);
+  const auto ask = [&](const IpAddress& address) {
+    if (const Reason verdict = admit(address); verdict != Reason::ok) denied = verdict;
+  };
+  std::size_t v6 = find_family(addresses, 0, false);
+  std::size_t v4 = find_family(addresses, 0, true);
+  while (v6 < addresses.size() || v4 < addresses.size()) {
+    if (v6 < addresses.size()) ask(addresses[std::exchange(v6, find_family(addresses, v6 + 1, false))]);
+    if (v4 < addresses.size()) ask(addresses[std::exchange(v4, find_family(addresses, v4 + 1, true))]);
   }
-  if (candidates_.empty()) return fail_later(denied == Reason::ok ? Reason::dns_failed : denied);
-  for (next_ = 0; next_ < candidates_.size(); ++next_) {
-    stream_ = handler_.on_reuse(candidates_[next_]);
-    if (!stream_.valid()) continue;
-    stream_.set_handler(nullptr);
-    state_ = State::reused;
-    context_.poller.defer(*this);
-    return;
-  }
-  next_ = 0;
+  if (count_ == 0) return fail_later(denied == Reason::ok ? Reason::dns_failed : denied);
+  if (reuse()) return;
   if (!total_.is_armed()) context_.deadlines.of(request_.timeout).arm(total_);
-  next_attempt();
+  state_ = State::connecting;
+  if (!attempt_next()) fail_later(last_reason_);
 }
 
-void Dialer::next_attempt() {
-  for (; next_ < candidates_.size(); ++next_) {
-    UniqueFd socket = socket::connect(candidates_[next_], request_.source);
-    if (socket) stream_ = Stream(context_.poller, std::move(socket), this, false);
-    if (stream_.valid()) {
-      state_ = State::connecting;
-      attempt_started_ = context_.poller.now();
-      if (next_ + 1 < candidates_.size()) context_.deadlines.of(request_.timeout / 3).arm(attempt_);
-      return;
+Reason Dialer::admit(const IpAddress& address) {
+  const Endpoint endpoint{address, request_.port};
+  const Reason verdict = handler_.on_address(endpoint);
+  if (verdict == Reason::ok && count_ < max_addresses) attempts_[count_++].address = endpoint;
+  return verdict;
+}
+
+bool Dialer::reuse() {
+  for (next_ = 0; next_ < count_; ++next_) {
+    attempts_[next_].stream = handler_.on_reuse(attempts_[next_].address);
+    if (!attempts_[next_].stream.valid()) continue;
+    attempts_[next_].stream.set_handler(nullptr);
+    state_ = State::reused;
+    context_.poller.defer(*this);
+    return true;
+  }
+  next_ = 0;
+  return false;
+}
+
+bool Dialer::attempt_next() {
+  stagger_.disarm();
+  while (next_ < count_) {
+    Attempt& attempt = attempts_[next_++];
+    UniqueFd socket = socket::connect(attempt.address, request_.source);
+    if (socket) attempt.stream = Stream(context_.poller, std::move(socket), this, false);
+    if (attempt.stream.valid()) {
+      ++open_;
+      attempt.started = context_.poller.now();
+      if (next_ < count_) context_.deadlines.of(stagger).arm(stagger_);
+      return true;
     }
     last_reason_ = reason_of_errno(errno);
   }
-  fail_later(last_reason_);
+  return false;
 }
 
-void Dialer::on_ready(Stream&) {
+void Dialer::on_ready(Stream& stream) {
   if (state_ != State::connecting) return;
-  if (stream_.broken() || !stream_.writable()) {
-    const int number = stream_.take_socket_error();
-    if (number == 0) return;
-    last_reason_ = reason_of_errno(number);
-    stream_.close();
-    attempt_.disarm();
-    ++next_;
-    next_attempt();
-    return;
+  std::size_t index = 0;
+  while (&attempts_[index].stream != &stream) ++index;
+  if (!stream.broken() && stream.writable()) {
+    times_.connect = duration_cast<microseconds>(context_.poller.now() - attempts_[index].started);
+    return succeed(index, false);
   }
-  times_.connect =
-      std::chrono::duration_cast<std::chrono::microseconds>(context_.poller.now() - attempt_started_);
-  succeed(false);
+  if (const int number = stream.take_socket_error(); number != 0) attempt_failed(attempts_[index], number);
 }
 
-void Dialer::succeed(bool reused) {
-  total_.disarm();
-  attempt_.disarm();
-  state_ = State::idle;
-  stream_.set_handler(nullptr);
-  const Endpoint address = candidates_[next_];
-  handler_.on_dialed(std::move(stream_), address, reused);
+void Dialer::attempt_failed(Attempt& attempt, int number) {
+  last_reason_ = reason_of_errno(number);
+  attempt.stream.close();
+  --open_;
+  if (!attempt_next() && open_ == 0) fail(last_reason_);
+}
+
+void Dialer::succeed(std::size_t winner, bool reused) {
+  Stream stream = std::move(attempts_[winner].stream);
+  const Endpoint address = attempts_[winner].address;
+  stream.set_handler(nullptr);
+  stop();
+  handler_.on_dialed(std::move(stream), address, reused);
 }
 
 void Dialer::on_deadline(Deadline& deadline) {
-  if (&deadline == &attempt_) {
-    last_reason_ = Reason::connect_timeout;
-    stream_.close();
-    ++next_;
-    next_attempt();
+  if (&deadline == &stagger_) {
+    // Without a next address that the kernel takes, those under way go on.
+    static_cast<void>(attempt_next());
     return;
   }
-  const bool resolving = state_ == State::resolving;
-  stop();
-  fail(resolving ? Reason::dns_failed : Reason::connect_timeout);
+  fail(state_ == State::resolving ? Reason::dns_failed : Reason::connect_timeout);
 }
 
 void Dialer::on_deferred() {
   if (state_ == State::reused)
-    succeed(true);
+    succeed(next_, true);
   else
     fail(last_reason_);
 }

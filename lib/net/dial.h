@@ -1,10 +1,10 @@
 #pragma once
 
+#include <array>
 #include <chrono>
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "lib/base/address.h"
 #include "lib/base/reason.h"
@@ -25,7 +25,7 @@ struct DialRequest {
 /// How long the parts of a successful dial took.
 struct DialTimes {
   std::chrono::microseconds dns{0};
-  std::chrono::microseconds connect{0};
+  std::chrono::microseconds connect{0};  ///< of the attempt that won
 };
 
 /// Decides about and hears of one dial. The dialer may be destroyed inside on_dialed and on_dial_failed;
@@ -46,11 +46,13 @@ class DialHandler {
   ~DialHandler() = default;
 };
 
-/// Resolve, judge, connect as one operation: at most 3 of the allowed addresses, one after the other; an
-/// attempt gets a third of the time while others remain.
+/// Resolve, judge, connect as one operation (RFC 8305): the families take turns, IPv6 first; at most 3 of the
+/// allowed addresses are tried, each 250 ms after the one before or as soon as that has failed; the first
+/// that connects wins and the others are closed.
 class Dialer final : private StreamHandler, private DeadlineHandler, private ResolveQuery, private Deferred {
  public:
   static constexpr std::size_t max_addresses = 3;
+  static constexpr std::chrono::milliseconds stagger{250};
 
   Dialer(NetContext& context, DialHandler& handler) noexcept;
 
@@ -70,26 +72,37 @@ class Dialer final : private StreamHandler, private DeadlineHandler, private Res
     failed,  ///< on_dial_failed does
   };
 
+  /// One allowed address, and the connection to it once it is under way.
+  struct Attempt {
+    Endpoint address;
+    Stream stream;
+    SteadyTime started;
+  };
+
   void on_ready(Stream& stream) override;
   void on_deadline(Deadline& deadline) override;
   void on_resolved(Reason reason, std::span<const IpAddress> addresses) override;
   void on_deferred() override;
   void judge(std::span<const IpAddress> addresses);
-  void next_attempt();
-  void succeed(bool reused);
+  Reason admit(const IpAddress& address);
+  bool reuse();
+  /// Starts the next attempt that the kernel takes; false when none is left.
+  bool attempt_next();
+  void attempt_failed(Attempt& attempt, int number);
+  void succeed(std::size_t winner, bool reused);
   void fail(Reason reason);
   void fail_later(Reason reason);
 
   NetContext& context_;
   DialHandler& handler_;
   DialRequest request_;
-  std::vector<Endpoint> candidates_;
-  std::size_t next_ = 0;
-  Stream stream_;
+  std::array<Attempt, max_addresses> attempts_;
+  std::size_t count_ = 0;  ///< allowed addresses
+  std::size_t next_ = 0;   ///< the first that was not tried
+  std::size_t open_ = 0;   ///< attempts under way
   Deadline total_{*this};
-  Deadline attempt_{*this};
+  Deadline stagger_{*this};
   SteadyTime started_;
-  SteadyTime attempt_started_;
   DialTimes times_;
   Reason last_reason_ = Reason::unreachable;
   State state_ = State::idle;

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 
+#include <filesystem>
 #include <set>
 
 #include "lib/net/dial.h"
@@ -34,6 +35,36 @@ struct Outcome final : DialHandler {
   Endpoint address;
   bool reused = false;
   Reason failure = Reason::ok;
+};
+
+int open_descriptors() {
+  int count = 0;
+  for (const auto& entry : std::filesystem::directory_iterator("/proc/self/fd")) {
+    static_cast<void>(entry);
+    ++count;
+  }
+  return count;
+}
+
+/// A listener whose queue is full: the kernel drops what else would connect.
+UniqueFd full_listener(const Endpoint& at) {
+  static std::vector<UniqueFd> fillers;
+  UniqueFd fd = socket::listen(at, 0);
+  const Endpoint there = socket::local_endpoint(fd.get());
+  fillers.push_back(socket::connect(there, std::nullopt));
+  fillers.push_back(socket::connect(there, std::nullopt));
+  return fd;
+}
+
+struct BlackHole {
+  UniqueFd fd = full_listener(local(0));
+  std::uint16_t port = socket::local_endpoint(fd.get()).port;
+  /// Takes everybody from now on, as soon as the kernel asks again.
+  void open() {
+    ::listen(fd.get(), 16);
+    Endpoint peer;
+    while (socket::accept(fd.get(), peer)) continue;
+  }
 };
 
 struct Query final : ResolveQuery {
@@ -97,6 +128,68 @@ TEST_CASE("dial: the next allowed address is tried when one refuses, a denied on
   CHECK(loop.until([&] { return outcome.over(); }));
   CHECK(outcome.judged.size() == 3);
   CHECK(outcome.address == local(listening.port));
+}
+
+TEST_CASE("dial: the families take turns, IPv6 first, and three addresses are the most") {
+  Loop loop;
+  Listening listening;
+  loop.resolver.configure(
+      {.resolv_conf = "", .hosts = "127.0.0.5 six\n127.0.0.1 six\n127.0.0.6 six\n::5 six\n::6 six\n"});
+  Outcome outcome;
+  Dialer dialer(loop.net, outcome);
+  dialer.start({.host = "six", .port = listening.port, .timeout = 3'000ms});
+  CHECK(loop.until([&] { return outcome.over(); }));
+  std::vector<std::string> order;
+  for (const Endpoint& one : outcome.judged) order.push_back(one.address.to_string());
+  CHECK(order == std::vector<std::string>{"::5", "127.0.0.5", "::6", "127.0.0.1", "127.0.0.6"});
+  CHECK_FALSE(outcome.stream.valid());  // the fourth would have answered
+}
+
+TEST_CASE("dial: an address that does not answer costs 250 ms, and its connection is closed") {
+  Loop loop;
+  BlackHole hole;
+  const UniqueFd beside = socket::listen({IpAddress::v4(INADDR_LOOPBACK + 1), hole.port}, 16);
+  REQUIRE(beside);
+  loop.resolver.configure({.resolv_conf = "", .hosts = "127.0.0.1 two\n127.0.0.2 two\n"});
+  Outcome outcome;
+  Dialer dialer(loop.net, outcome);
+  const int before = open_descriptors();
+  const SteadyTime start = std::chrono::steady_clock::now();
+  dialer.start({.host = "two", .port = hole.port});
+  CHECK(loop.until([&] { return outcome.over(); }));
+  const auto took = std::chrono::steady_clock::now() - start;
+  CHECK(outcome.address.address.to_string() == "127.0.0.2");
+  CHECK(took >= Dialer::stagger);
+  CHECK(took < 2'000ms);
+  CHECK(open_descriptors() == before + 1);
+}
+
+TEST_CASE("dial: a slow address may still win while a later one is under way") {
+  Loop loop;
+  BlackHole slow;
+  const UniqueFd second = full_listener({IpAddress::v4(INADDR_LOOPBACK + 1), slow.port});
+  loop.resolver.configure({.resolv_conf = "", .hosts = "127.0.0.1 two\n127.0.0.2 two\n"});
+  Outcome outcome;
+  Dialer dialer(loop.net, outcome);
+  const int before = open_descriptors();
+  dialer.start({.host = "two", .port = slow.port});
+  CHECK(loop.until([&] { return open_descriptors() == before + 2; }));  // both under way
+  slow.open();
+  CHECK(loop.until([&] { return outcome.over(); }));
+  CHECK(outcome.address.address.to_string() == "127.0.0.1");
+  CHECK(open_descriptors() <= before + 1);
+}
+
+TEST_CASE("dial: nobody answers within the time: connect_timeout, and nothing stays open") {
+  Loop loop;
+  BlackHole hole;
+  Outcome outcome;
+  const int before = open_descriptors();
+  Dialer dialer(loop.net, outcome);
+  dialer.start({.host = "127.0.0.1", .port = hole.port, .timeout = 50ms});
+  CHECK(loop.until([&] { return outcome.over(); }));
+  CHECK(outcome.failure == Reason::connect_timeout);
+  CHECK(open_descriptors() == before);
 }
 
 TEST_CASE("dial: a connection that is there already is taken instead") {
