@@ -87,4 +87,7 @@ std::optional<std::uint16_t> parse_port(std::string_view text, bool zero = false
 /// (RFC 1123, 2.1); one trailing dot is allowed.
 bool is_host_name(std::string_view text) noexcept;
 
+/// True when a resolver might read `host` as an IPv4 address: its last label is digits, or hex after 0x.
+bool ends_in_number(std::string_view host) noexcept;
+
 }  // namespace arcus

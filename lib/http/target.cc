@@ -29,18 +29,6 @@ Method find_method(std::string_view name) noexcept {
   return Method::other;
 }
 
-/// True when a resolver might read `host` as an IPv4 address: its last label is digits, or hex after 0x.
-static bool ends_in_number(std::string_view host) noexcept {
-  if (host.ends_with('.')) host.remove_suffix(1);
-  const std::size_t dot = host.rfind('.');
-  const std::string_view last = dot == std::string_view::npos ? host : host.substr(dot + 1);
-  if (last.empty()) return false;
-  if (std::ranges::all_of(last, is_digit)) return true;
-  if (last.size() < 2 || last[0] != '0' || lower(last[1]) != 'x') return false;
-  return std::ranges::all_of(last.substr(2),
-                             [](char c) { return is_digit(c) || (lower(c) >= 'a' && lower(c) <= 'f'); });
-}
-
 bool parse_authority(std::string_view text, Authority& out) noexcept {
   out = Authority{.text = text};
   std::string_view port;
