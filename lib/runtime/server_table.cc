@@ -63,9 +63,9 @@ static BackendRole role_of(std::string_view name) {
   throw Error{ErrorKind::failed, "unknown backend role \"" + std::string(name) + "\""};
 }
 
-static std::vector<BackendSpec> specs_of(const std::vector<wire::BackendConfig>& backends) {
+static std::vector<BackendSpec> specs_of(const wire::ServerConfig& server) {
   std::vector<BackendSpec> specs;
-  for (const wire::BackendConfig& backend : backends) {
+  for (const wire::BackendConfig& backend : server.backends) {
     specs.push_back({.id = backend.id,
                      .host = backend.host,
                      .port = backend.port,
@@ -75,6 +75,11 @@ static std::vector<BackendSpec> specs_of(const std::vector<wire::BackendConfig>&
                      .admin_state = admin_state_of(backend.admin_state),
                      .role = role_of(backend.role),
                      .tls = backend.tls,
+                     .tls_verify = backend.tls_verify,
+                     .tls_server_name = backend.tls_server_name,
+                     .tls_ca_pem = backend.tls_ca_pem.empty() ? server.system_ca_pem : backend.tls_ca_pem,
+                     .user_name = backend.user_name,
+                     .password = backend.password,
                      .known_down = backend.state == "down"});
   }
   return specs;
@@ -115,7 +120,7 @@ ServerEntry& ServerTable::put_server(const wire::ServerConfig& server) {
   config->protocol = *protocol;
   config->options = Options((*protocol)->type.options, server.config);
   config->number = old ? old->config->number : ++next_number_;
-  config->backends = std::make_shared<const BackendSet>(specs_of(server.backends), server.lb,
+  config->backends = std::make_shared<const BackendSet>(specs_of(server), server.lb,
                                                         old ? old->config->backends.get() : nullptr);
   config->policy =
       std::make_shared<const policy::Policy>(rules_of(server.rules), rules_of(owner.config->rules));

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "lib/base/error.h"
+#include "lib/upstream/link.h"
 
 namespace arcus {
 
@@ -44,13 +45,28 @@ static std::shared_ptr<BackendHealth> inherited(const BackendSpec& spec, const B
   return health;
 }
 
+static bool links_alike(const BackendSpec& a, const BackendSpec& b) noexcept {
+  return a.host == b.host && a.role == b.role && a.tls == b.tls && a.tls_verify == b.tls_verify &&
+         a.tls_server_name == b.tls_server_name && a.tls_ca_pem == b.tls_ca_pem &&
+         a.user_name == b.user_name && a.password == b.password;
+}
+
+/// The sessions a link remembers for resumption are worth keeping.
+static std::shared_ptr<const BackendLink> link_for(const BackendSpec& spec, const BackendSet* previous) {
+  if (previous)
+    for (const Backend& old : previous->all())
+      if (old.spec.id == spec.id && links_alike(old.spec, spec)) return old.link;
+  return BackendLink::make(spec);
+}
+
 BackendSet::BackendSet(std::vector<BackendSpec> specs, std::string_view algorithm, const BackendSet* previous)
     : balancer_(find_balancer(algorithm)) {
   if (!balancer_) throw Error{ErrorKind::failed, "no balancing algorithm \"" + std::string(algorithm) + "\""};
   for (BackendSpec& spec : specs) {
     spec.weight = std::clamp<std::int64_t>(spec.weight, 1, 256);
     auto health = inherited(spec, previous);
-    all_.push_back({std::move(spec), std::move(health)});
+    auto link = link_for(spec, previous);
+    all_.push_back({std::move(spec), std::move(health), std::move(link)});
   }
 }
 

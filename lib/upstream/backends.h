@@ -16,6 +16,8 @@
 
 namespace arcus {
 
+class BackendLink;
+
 enum class AdminState : std::uint8_t { enabled, drain, disabled };
 enum class BackendRole : std::uint8_t { origin, parent_http, parent_https, parent_socks5 };
 
@@ -28,7 +30,12 @@ struct BackendSpec {
   std::int64_t max_connections = 0;  ///< 0 = unlimited
   AdminState admin_state = AdminState::enabled;
   BackendRole role = BackendRole::origin;
-  bool tls = false;
+  bool tls = false;                 ///< speak TLS to it
+  std::string tls_verify = "full";  ///< full, ca, none
+  std::string tls_server_name;      ///< empty = host
+  std::string tls_ca_pem;           ///< authorities to trust
+  std::string user_name;            ///< for a parent proxy
+  std::string password;
   bool known_down = false;  ///< the state it starts with
 };
 
@@ -58,12 +65,14 @@ class BackendHealth {
 struct Backend {
   BackendSpec spec;
   std::shared_ptr<BackendHealth> health;
+  std::shared_ptr<const BackendLink> link;  ///< null = plain TCP
 };
 
 /// The backends of one server snapshot; immutable but for their health.
 class BackendSet {
  public:
-  /// Throws Error (failed) on an unknown algorithm. `previous` lends the health of backends that stay.
+  /// Throws Error (failed) on an unknown algorithm or TLS settings that do not work. `previous` lends the
+  /// health and the links of backends that stay.
   BackendSet(std::vector<BackendSpec> specs, std::string_view algorithm,
              const BackendSet* previous = nullptr);
 
