@@ -20,10 +20,11 @@ void Backlog::keep(std::string_view bytes) {
   end_ += bytes.size();
 }
 
-IoResult Backlog::flush(Stream& to) {
+template <typename Write>
+IoResult Backlog::flush_by(Stream& to, Write write) {
   std::size_t written = 0;
   while (!empty()) {
-    const IoResult result = to.write(view());
+    const IoResult result = write(view());
     written += result.bytes;
     begin_ += result.bytes;
     if (result.status == IoStatus::failed) return {IoStatus::failed, written};
@@ -32,6 +33,14 @@ IoResult Backlog::flush(Stream& to) {
   }
   clear();
   return {IoStatus::ok, written};
+}
+
+IoResult Backlog::flush(Stream& to) {
+  return flush_by(to, [&](std::string_view bytes) { return to.write(bytes); });
+}
+
+IoResult Backlog::flush_raw(Stream& to) {
+  return flush_by(to, [&](std::string_view bytes) { return to.write_raw(bytes); });
 }
 
 void Backlog::clear() noexcept {

@@ -19,9 +19,14 @@ class Backlog {
   void keep(std::string_view bytes);
   /// Writes what `to` takes. `ok` when empty afterwards, else `blocked` or `failed`; `bytes` = how much went.
   IoResult flush(Stream& to);
+  /// The same past the stream's layer, for the layer itself.
+  IoResult flush_raw(Stream& to);
   void clear() noexcept;
 
  private:
+  template <typename Write>
+  IoResult flush_by(Stream& to, Write write);
+
   std::unique_ptr<char[]> data_;
   std::size_t begin_ = 0;
   std::size_t end_ = 0;

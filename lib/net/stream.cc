@@ -94,6 +94,8 @@ bool Stream::is_quiet() noexcept {
   if (fd_ < 0 || hung_up_ || broken_) return false;
   if (!readable()) return true;
   std::array<char, 1> byte;
+  // TLS has messages of its own (tickets) that make a socket readable.
+  if (layer_) return layer_->read(*this, byte).status == IoStatus::blocked;
   if (socket::peek(fd_, byte) >= 0 || errno != EAGAIN) return false;
   readable_ = false;
   return !readable();

@@ -27,7 +27,7 @@ class ClientTls {
   ClientTls& operator=(const ClientTls&) = delete;
 
   /// The client's side of a new connection, before its handshake; resumes the last session when there is one.
-  /// nullptr when memory is short. Must not outlive this object.
+  /// nullptr when memory is short.
   std::unique_ptr<TlsLayer> connect() const;
 
  private:

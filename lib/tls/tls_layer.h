@@ -63,20 +63,23 @@ class TlsLayer final : public StreamLayer {
 
  private:
   friend struct TlsTransport;
+  class Call;
 
-  IoResult take(Stream& stream, std::size_t size, std::size_t encrypted) noexcept;
-  bool encrypt(std::string_view plain);
+  Handshake fail_handshake(Stream& stream, int error);
+  std::size_t encrypt_chunk(std::string_view first, std::string_view second, std::size_t offset);
+  void send_outgoing() noexcept;
   bool flush(Stream& stream) noexcept;
-  void fail(Stream& stream, const char* what);
 
   ssl_st* ssl_;
   Stream* stream_ = nullptr;   ///< during a call only
   Backlog unsent_;             ///< encrypted, not yet taken by the socket
-  std::size_t held_back_ = 0;  ///< plain bytes that are in unsent_ but were not reported as taken
+  std::size_t held_back_ = 0;  ///< plain bytes that were encrypted but not reported as taken
   bool pending_ : 1 = false;
-  bool broken_ : 1 = false;
-  bool shut_ : 1 = false;  ///< close_notify was made
-  bool bulk_ : 1 = false;
+  bool cut_ : 1 = false;     ///< the connection ended without close_notify
+  bool broken_ : 1 = false;  ///< the socket failed
+  bool over_ : 1 = false;    ///< TLS failed
+  bool shut_ : 1 = false;    ///< close_notify was made
+  bool bulk_ : 1 = false;    ///< many records at once came
   std::string failure_;
 };
 
