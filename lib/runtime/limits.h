@@ -43,6 +43,7 @@ class ClientGauge {
 struct LimitGroup {
   Gauge connections;
   ClientGauge clients;
+  Gauge associations;  ///< UDP, of socks servers
 };
 
 /// The limits a connection of one server passes, in this order: worker > tenant > server > client.

@@ -50,6 +50,7 @@ constexpr int plain_calls[] = {
     SCMP_SYS(gettid),
     SCMP_SYS(gettimeofday),
     SCMP_SYS(getuid),
+    SCMP_SYS(listen),  // BIND of SOCKS; Landlock leaves it free ports only
     SCMP_SYS(lseek),
     SCMP_SYS(madvise),
     SCMP_SYS(membarrier),

@@ -1,0 +1,84 @@
+#include "proxies/socks/config.h"
+
+#include <string>
+#include <string_view>
+
+#include "lib/base/error.h"
+#include "lib/base/text.h"
+
+namespace arcus::socks {
+
+namespace {
+
+struct VersionWord {
+  std::string_view word;
+  Version version;
+};
+constexpr std::array version_words{VersionWord{"4", Version::v4}, VersionWord{"4a", Version::v4a},
+                                   VersionWord{"5", Version::v5}};
+
+struct CommandWord {
+  std::string_view word;
+  Command command;
+};
+constexpr std::array command_words{CommandWord{"bind", Command::bind},
+                                   CommandWord{"connect", Command::connect},
+                                   CommandWord{"udp", Command::associate}};
+
+/// The words of a list: separated by commas or blanks, lower case, JSON's brackets and quotes left out.
+std::vector<std::string> words_of(std::string_view list) {
+  std::string plain = to_lower(list);
+  std::ranges::replace_if(
+      plain, [](char c) { return c == '[' || c == ']' || c == '"' || c == ' '; }, ',');
+  std::vector<std::string> words = split(plain, ',');
+  std::erase(words, "");
+  return words;
+}
+
+[[noreturn]] void refuse(std::string_view key, std::string_view value, std::string_view wanted) {
+  throw Error(ErrorKind::failed,
+              std::string{key}.append(": '").append(value).append("' is not ").append(wanted));
+}
+
+PortRange read_ports(std::string_view text) {
+  if (text.empty()) return {};
+  const std::size_t dash = text.find('-');
+  const auto first = parse_port(text.substr(0, dash));
+  const auto last = dash == std::string_view::npos ? first : parse_port(text.substr(dash + 1));
+  if (!first || !last || *last < *first) refuse("udp_ports", text, "a range of ports");
+  return {*first, *last};
+}
+
+}  // namespace
+
+SocksConfig::SocksConfig(const ServerConfig& config)
+    : bind_timeout(config.options.integer("bind_timeout")),
+      udp_timeout(config.options.integer("udp_timeout")),
+      udp_ports(read_ports(config.options.text("udp_ports"))) {
+  for (const std::string& word : words_of(config.options.text("versions"))) {
+    const auto* row = std::ranges::find(version_words, word, &VersionWord::word);
+    if (row == version_words.end()) refuse("versions", word, "4, 4a or 5");
+    versions_[static_cast<std::size_t>(row->version)] = true;
+  }
+  for (const std::string& word : words_of(config.options.text("commands"))) {
+    const auto* row = std::ranges::find(command_words, word, &CommandWord::word);
+    if (row == command_words.end()) refuse("commands", word, "connect, bind or udp");
+    commands_[static_cast<std::size_t>(row->command)] = true;
+  }
+  for (const std::string& word : words_of(config.options.text("denied_ports"))) {
+    const auto port = parse_port(word);
+    if (!port) refuse("denied_ports", word, "a port");
+    denied_ports_.push_back(*port);
+  }
+  if (std::ranges::none_of(versions_, [](bool on) { return on; }))
+    throw Error(ErrorKind::failed, "versions: a socks server needs at least one");
+  if (std::ranges::none_of(commands_, [](bool on) { return on; }))
+    throw Error(ErrorKind::failed, "commands: a socks server needs at least one");
+  if (const std::string_view text = config.options.text("udp_advertise"); !text.empty()) {
+    udp_advertise = IpAddress::parse(text);
+    if (!udp_advertise) refuse("udp_advertise", text, "an address");
+  }
+  if (!config.tenant->egress_addr.empty()) egress = IpAddress::parse(config.tenant->egress_addr);
+}
+
+}  // namespace arcus::socks

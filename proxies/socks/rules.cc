@@ -1,0 +1,35 @@
+#include "proxies/socks/rules.h"
+
+#include <chrono>
+
+#include "lib/base/time.h"
+#include "lib/policy/policy.h"
+#include "proxies/socks/config.h"
+
+namespace arcus::socks {
+
+static policy::Request question(const Asked& asked) {
+  const auto minutes =
+      std::chrono::duration_cast<std::chrono::minutes>(wall_now().time_since_epoch()).count();
+  return {.client = asked.client,
+          .host = asked.host,
+          .port = asked.port,
+          .minute_of_day = static_cast<int>(minutes % (24 * 60))};
+}
+
+Reason judge(const ServerConfig& config, const Asked& asked) {
+  if (config_of(config).is_denied(asked.port)) return Reason::destination_denied;
+  if (config.policy->empty()) return Reason::ok;
+  const policy::Decision decision = config.policy->decide(question(asked), nullptr);
+  return decision.verdict == policy::Verdict::deny ? decision.reason : Reason::ok;
+}
+
+Reason judge(const ServerConfig& config, const Asked& asked, const IpAddress& address) {
+  const Endpoint endpoint{address, asked.port};
+  if (config.facts->is_own(endpoint)) return Reason::destination_denied;
+  if (config.policy->empty()) return policy::find_special(address) ? Reason::destination_denied : Reason::ok;
+  const policy::Decision decision = config.policy->decide_address(question(asked), endpoint, {});
+  return decision.verdict == policy::Verdict::deny ? decision.reason : Reason::ok;
+}
+
+}  // namespace arcus::socks

@@ -1,0 +1,25 @@
+#pragma once
+
+#include <cstdint>
+#include <string_view>
+
+#include "lib/base/address.h"
+#include "lib/base/reason.h"
+#include "lib/runtime/server_config.h"
+
+namespace arcus::socks {
+
+/// Who wants to reach what. Views need to live only for the call.
+struct Asked {
+  IpAddress client;
+  std::string_view host;  ///< name or literal; empty = none named
+  std::uint16_t port = 0;
+};
+
+/// By what is known without an address: ok, acl_denied, or destination_denied for a port nobody may reach.
+Reason judge(const ServerConfig& config, const Asked& asked);
+
+/// By the rules and the destination guard: may this client reach that address?
+Reason judge(const ServerConfig& config, const Asked& asked, const IpAddress& address);
+
+}  // namespace arcus::socks

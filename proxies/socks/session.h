@@ -1,0 +1,121 @@
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "lib/net/backlog.h"
+#include "lib/net/deadline.h"
+#include "lib/net/dial.h"
+#include "lib/net/relay.h"
+#include "lib/runtime/connection.h"
+#include "proxies/socks/association.h"
+#include "proxies/socks/binding.h"
+#include "proxies/socks/config.h"
+#include "proxies/socks/message.h"
+#include "proxies/socks/rules.h"
+
+namespace arcus::socks {
+
+/// One client of a socks server: greeting and request, then the connection, the listening socket or the UDP
+/// relay that was asked for. What a client sends ahead of our reply waits here (at most what came with the
+/// request) and in its socket.
+class SocksSession final : public Session,
+                           private StreamHandler,
+                           private DeadlineHandler,
+                           private DialHandler,
+                           private RelayHandler,
+                           private BindingHandler,
+                           private AssociationHandler {
+ public:
+  explicit SocksSession(ClientConnection connection);
+
+  void start() override;
+  void on_drain() override;
+  void on_config() override;
+  void on_kill(Reason reason) override;
+
+ private:
+  enum class Phase : std::uint8_t {
+    greeting,    ///< nothing is agreed on
+    request,     ///< a SOCKS5 client may ask
+    dialing,     ///< the destination is being connected
+    binding,     ///< a peer is awaited
+    tunnel,      ///< the relay has both streams
+    associated,  ///< datagrams; the connection says only when to end
+    over,
+  };
+
+  // session.cc: the client's life.
+  void on_ready(Stream& stream) override;
+  void on_deadline(Deadline& deadline) override;
+  void read();
+  bool take_message(std::string_view& bytes);
+  void count_in(std::size_t bytes) noexcept;
+  /// Sends a short message; false when the client is gone, which has ended us.
+  bool send(std::string_view bytes);
+  bool send_reply(const Endpoint& bound);
+  void refuse(Reason reason, Code code);
+  void refuse(Reason reason);
+  void close_politely(Reason reason, std::string_view last);
+  void finish(Reason reason);
+  void record(Reason reason);
+  void release() noexcept;
+
+  // request.cc: what is agreed on and asked for.
+  bool choose_method(const Greeting& greeting);
+  void begin(const Request& request);
+  void begin_binding(const Destination& peer);
+  void begin_association(const Destination& declared);
+  Asked asked() const noexcept { return {connection_.peer().address, host_, port_}; }
+  const ServerConfig& newest() const noexcept;
+
+  // connect.cc: getting to the destination.
+  void dial();
+  Reason on_address(const Endpoint& address) override;
+  void on_dialed(Stream stream, const Endpoint& address, bool reused) override;
+  void on_dial_failed(Reason reason) override;
+
+  // transfer.cc: everything after the reply.
+  void open_tunnel(Stream upstream, const Endpoint& address, const Endpoint& bound);
+  void on_relayed(std::size_t from_client, std::size_t from_backend) noexcept override;
+  void on_relay_done(Reason reason) override;
+  Reason on_peer_address(const IpAddress& address) override;
+  void on_listening(const Endpoint& local) override;
+  void on_peer(UniqueFd socket, const Endpoint& peer) override;
+  void on_bind_failed(Reason reason) override;
+  bool may_send(std::string_view host, const Endpoint& to) override;
+  bool may_resolve(std::string_view host, std::uint16_t port) override;
+  void on_datagram_moved(std::size_t from_client, std::size_t to_client) noexcept override;
+  void on_association_idle() override;
+
+  Stream& client() noexcept { return connection_.stream(); }
+  NetContext& net() const noexcept;
+  const SocksConfig& config() const noexcept { return config_of(connection_.config()); }
+  bool is_negotiating() const noexcept { return phase_ == Phase::greeting || phase_ == Phase::request; }
+
+  Relay relay_;
+  Deadline deadline_{*this};
+  Backlog in_;  ///< read, not yet understood or not yet passed on
+  std::unique_ptr<Dialer> dialer_;
+  std::unique_ptr<Binding> binding_;
+  std::unique_ptr<Association> association_;
+  std::string host_;  ///< as the rules see it
+  std::optional<Endpoint> upstream_;
+  SteadyTime asked_at_;
+  std::chrono::microseconds response_time_{0};
+  DialTimes times_;
+  std::uint64_t bytes_in_ = 0;
+  std::uint64_t bytes_out_ = 0;
+  std::uint16_t port_ = 0;
+  Version version_ = Version::v5;
+  Command command_ = Command::connect;
+  Phase phase_ = Phase::greeting;
+  bool has_asked_ = false;
+  bool served_ = false;
+};
+
+}  // namespace arcus::socks

@@ -1,0 +1,63 @@
+#include <array>
+#include <utility>
+
+#include "lib/runtime/thread.h"
+#include "proxies/socks/session.h"
+
+namespace arcus::socks {
+
+void SocksSession::open_tunnel(Stream upstream, const Endpoint& address, const Endpoint& bound) {
+  phase_ = Phase::tunnel;
+  served_ = true;
+  upstream_ = address;
+  response_time_ =
+      std::chrono::duration_cast<std::chrono::microseconds>(connection_.thread().now() - asked_at_);
+  std::array<char, max_reply> reply;
+  const std::string_view bytes{reply.data(), write_reply(version_, Code::granted, bound, reply)};
+  const IoResult sent = client().write(bytes);
+  bytes_out_ += sent.bytes;
+  connection_.count_out(sent.bytes);
+  relay_.start(std::move(client()), std::move(upstream), in_.view(), bytes.substr(sent.bytes),
+               connection_.config().idle_timeout());
+  in_.clear();
+}
+
+void SocksSession::on_relayed(std::size_t from_client, std::size_t from_backend) noexcept {
+  bytes_in_ += from_client;
+  bytes_out_ += from_backend;
+  connection_.count_in(from_client);
+  connection_.count_out(from_backend);
+}
+
+void SocksSession::on_relay_done(Reason reason) { finish(reason); }
+
+Reason SocksSession::on_peer_address(const IpAddress& address) { return judge(newest(), asked(), address); }
+
+void SocksSession::on_listening(const Endpoint& local) {
+  if (send_reply(local)) on_ready(client());
+}
+
+void SocksSession::on_peer(UniqueFd socket, const Endpoint& peer) {
+  Stream stream(net().poller, std::move(socket));
+  if (!stream.valid()) return refuse(Reason::local_resource);
+  open_tunnel(std::move(stream), peer, peer);
+}
+
+void SocksSession::on_bind_failed(Reason reason) { refuse(reason); }
+
+bool SocksSession::may_resolve(std::string_view host, std::uint16_t port) {
+  return judge(newest(), {connection_.peer().address, host, port}) == Reason::ok;
+}
+
+bool SocksSession::may_send(std::string_view host, const Endpoint& to) {
+  const Asked asked{connection_.peer().address, host, to.port};
+  return judge(newest(), asked) == Reason::ok && judge(newest(), asked, to.address) == Reason::ok;
+}
+
+void SocksSession::on_datagram_moved(std::size_t from_client, std::size_t to_client) noexcept {
+  on_relayed(from_client, to_client);
+}
+
+void SocksSession::on_association_idle() { finish(Reason::idle_timeout); }
+
+}  // namespace arcus::socks
