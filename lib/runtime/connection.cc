@@ -74,6 +74,8 @@ Session::~Session() = default;
 
 void Session::end() { connection_.server().release(*this); }
 
+void Handler::take_over(ClientConnection connection, std::string_view) { connection.reset(); }
+
 void Handler::refuse(ClientConnection connection, Reason) { connection.reset(); }
 
 void Handler::probe(Stream stream) { server_.thread().net().lingering.add(std::move(stream)); }

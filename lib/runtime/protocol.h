@@ -1,6 +1,7 @@
 #pragma once
 
 #include <memory>
+#include <string_view>
 
 #include "lib/base/reason.h"
 #include "lib/base/server_type.h"
@@ -20,6 +21,9 @@ class Handler {
 
   /// A client was accepted and has its slot. Make a Session of it and hand that to ServerOnThread::adopt.
   virtual void serve(ClientConnection connection) = 0;
+  /// serve() for a client of another protocol on the same port, whose first bytes were read already (and not
+  /// counted yet). The default resets it.
+  virtual void take_over(ClientConnection connection, std::string_view already_read);
   /// A client over a limit (or before a backend could be tried): answer as the protocol can, then close. The
   /// connection was counted as refused and recorded already. The default resets it.
   virtual void refuse(ClientConnection connection, Reason reason);

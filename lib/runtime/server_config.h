@@ -25,6 +25,8 @@ class AccessLog;
 class ProtocolConfig {
  public:
   virtual ~ProtocolConfig() = default;
+  /// What the protocol that some clients are handed to (Handler::take_over) made of them; null = none is.
+  std::shared_ptr<const ProtocolConfig> handed_over;
 };
 
 /// What the whole worker knows. Shared by all threads.

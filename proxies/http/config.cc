@@ -34,6 +34,8 @@ HttpConfig::HttpConfig(const ServerConfig& config) {
     backend_literals.push_back(IpAddress::parse(backend.spec.host));
     reverse = true;
   }
+  for (const wire::RouteConfig& route : config.wire.routes) routes.add(route.pattern, route.target);
+  reverse = reverse || !routes.empty();
   forwarded_for = forwarded_mode(config.options.text("forwarded_for"), reverse);
   if (config.options.boolean("via")) via = config.facts->instance();
   upgrades = words_of(config.options.text("upgrade"));

@@ -13,6 +13,7 @@
 #include "lib/base/address.h"
 #include "lib/base/server_type.h"
 #include "lib/http/write.h"
+#include "lib/policy/routes.h"
 #include "lib/runtime/server_config.h"
 
 namespace arcus::http {
@@ -53,8 +54,9 @@ class HttpConfig final : public ProtocolConfig {
   /// Throws Error (failed): an option that cannot be read, a backend of a kind that http cannot use.
   explicit HttpConfig(const ServerConfig& config);
 
-  /// A load balancer: requests go to the backends, never elsewhere.
+  /// A load balancer: requests go to the backends, or where the table of names says, never elsewhere.
   bool reverse = false;
+  policy::Routes routes;  ///< by Host; empty = all go to the backends
   ForwardedFor forwarded_for = ForwardedFor::remove;
   std::string via;                    ///< our token; empty = no Via
   std::vector<std::string> upgrades;  ///< lower case

@@ -45,7 +45,7 @@ void Exchange::reset(NetContext& net) noexcept {
   port = 0;
   literal.reset();
   address.reset();
-  reusable = retried = reused = false;
+  guarded = reusable = retried = reused = false;
   denied_range = nullptr;
   tried.clear();
   backend = nullptr;

@@ -70,6 +70,7 @@ struct Exchange {
   std::string host;  ///< as the rules judge it
   std::optional<IpAddress> literal;
   std::uint16_t port = 0;
+  bool guarded = false;  ///< the client chose it: rules and destination guard judge its addresses
   std::optional<Endpoint> address;
   bool reusable = false;  ///< may take a kept connection: can be sent again if that turns out dead
   bool retried = false;

@@ -34,6 +34,11 @@ void HttpHandler::serve(ClientConnection connection) {
   server_.adopt(std::make_unique<HttpSession>(*this, std::move(connection)));
 }
 
+void HttpHandler::take_over(ClientConnection connection, std::string_view already_read) {
+  connection.count_in(already_read.size());
+  server_.adopt(std::make_unique<HttpSession>(*this, std::move(connection), already_read));
+}
+
 void HttpHandler::refuse(ClientConnection connection, Reason reason) {
   if (server_.thread().net().lingering.size() >= max_refusals) return connection.reset();
   static constexpr OwnField retry[] = {{"Retry-After", "1"}};

@@ -2,6 +2,7 @@
 
 #include <array>
 #include <memory>
+#include <string_view>
 #include <vector>
 
 #include "lib/http/head.h"
@@ -30,6 +31,7 @@ class HttpHandler final : public Handler {
   explicit HttpHandler(ServerOnThread& server);
 
   void serve(ClientConnection connection) override;
+  void take_over(ClientConnection connection, std::string_view already_read) override;
   void refuse(ClientConnection connection, Reason reason) override;
   void probe(Stream stream) override;
   void on_config() override;

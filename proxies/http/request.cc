@@ -58,8 +58,9 @@ bool HttpSession::admit_reverse(const RequestHead& head) {
     reply(405, Reason::unsupported_method, allow);
     return false;
   }
+  const Authority& asked = head.target.form == TargetForm::absolute ? head.target.authority : head.host;
+  if (!config().routes.empty()) return admit_route(asked);
   if (!connection_.config().policy->empty()) {
-    const Authority& asked = head.target.form == TargetForm::absolute ? head.target.authority : head.host;
     exchange_->host = asked.host;
     exchange_->port = connection_.config().wire.listen_port;
     const auto decision = connection_.config().policy->decide(question(), nullptr);
@@ -68,11 +69,51 @@ bool HttpSession::admit_reverse(const RequestHead& head) {
       return false;
     }
   }
+  return admit_backend();
+}
+
+bool HttpSession::admit_backend() {
   Reason reason = Reason::no_backend;
   if (choose_backend(reason)) return true;
   static constexpr OwnField retry[] = {{"Retry-After", "1"}};
   reply(503, reason, retry);
   return false;
+}
+
+/// By the table of names. Only what is passed through was chosen by the client, and goes where it meant: to
+/// the port that Host names.
+bool HttpSession::admit_route(const Authority& asked) {
+  Exchange& exchange = *exchange_;
+  const policy::Route* route = config().routes.find(asked.host);
+  const bool through = route != nullptr && route->kind == policy::RouteKind::passthrough;
+  Reason denied = Reason::ok;
+  if (route == nullptr || (through && asked.host.empty())) {
+    denied = Reason::no_route;
+  } else if (route->kind == policy::RouteKind::reject) {
+    denied = Reason::acl_denied;
+  } else {
+    exchange.guarded = through;
+    exchange.host = asked.host;
+    exchange.port = connection_.config().wire.listen_port;
+    if (through) {
+      exchange.port = asked.port == 0 ? std::uint16_t{80} : asked.port;
+      exchange.literal = asked.literal;
+      if (policy::is_bad_http_port(exchange.port)) denied = Reason::destination_denied;
+    }
+    const auto decision = connection_.config().policy->decide(question(), nullptr);
+    if (decision.verdict == policy::Verdict::deny) denied = decision.reason;
+  }
+  if (denied != Reason::ok) {
+    reply(status_of(denied), denied);
+    return false;
+  }
+  if (route->kind == policy::RouteKind::backends) return admit_backend();
+  if (route->kind == policy::RouteKind::endpoint) {
+    exchange.host = route->host;
+    exchange.port = route->port;
+    exchange.literal = route->literal;
+  }
+  return true;
 }
 
 bool HttpSession::admit_forward(const RequestHead& head) {
@@ -83,6 +124,7 @@ bool HttpSession::admit_forward(const RequestHead& head) {
   Exchange& exchange = *exchange_;
   exchange.host = head.target.authority.host;
   exchange.port = head.target.authority.port;
+  exchange.guarded = true;
   exchange.literal = head.target.authority.literal;
   const bool open = head.method == Method::connect ? config().may_connect(exchange.port)
                                                    : !policy::is_bad_http_port(exchange.port);

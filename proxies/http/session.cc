@@ -9,8 +9,11 @@ namespace arcus::http {
 /// Pipelined requests that need no upstream must not keep the thread from other clients.
 static constexpr int max_steps = 128;
 
-HttpSession::HttpSession(HttpHandler& handler, ClientConnection connection)
-    : Session(std::move(connection)), handler_(handler) {}
+HttpSession::HttpSession(HttpHandler& handler, ClientConnection connection, std::string_view already_read)
+    : Session(std::move(connection)), handler_(handler) {
+  client_in_.keep(already_read);
+  client_fresh_ = !already_read.empty();
+}
 
 void HttpSession::start() {
   client().set_handler(this);
@@ -202,7 +205,7 @@ void HttpSession::on_kill(Reason reason) {
 
 /// Rules that tightened end tunnels they would not have let begin; requests are judged one by one anyway.
 void HttpSession::on_config() {
-  if (phase_ != Phase::tunnel || config().reverse) return;
+  if (phase_ != Phase::tunnel || !exchange_->guarded) return;
   const ServerConfig& newest = *connection_.server().config();
   if (newest.policy->empty() && connection_.config().policy->empty()) return;
   const policy::Request asked = question();

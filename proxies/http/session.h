@@ -28,7 +28,8 @@ class HttpSession final : public Session,
                           private RelayHandler,
                           private Deferred {
  public:
-  HttpSession(HttpHandler& handler, ClientConnection connection);
+  /// `already_read` came from the client before it was known to speak HTTP.
+  HttpSession(HttpHandler& handler, ClientConnection connection, std::string_view already_read = {});
 
   void start() override;
   void on_drain() override;
@@ -65,6 +66,8 @@ class HttpSession final : public Session,
   bool admit(const RequestHead& head);
   bool admit_forward(const RequestHead& head);
   bool admit_reverse(const RequestHead& head);
+  bool admit_backend();
+  bool admit_route(const Authority& asked);
   bool admit_hops(const RequestHead& head);
   bool dispatch(const RequestHead& head, std::string_view rest);
   std::size_t write_head(const RequestHead& head, std::span<char> out);
@@ -111,7 +114,8 @@ class HttpSession final : public Session,
   Stream& client() noexcept { return connection_.stream(); }
   NetContext& net() const noexcept { return connection_.thread().net(); }
   const HttpConfig& config() const noexcept {
-    return static_cast<const HttpConfig&>(*connection_.config().protocol_config);
+    const ProtocolConfig& own = *connection_.config().protocol_config;
+    return static_cast<const HttpConfig&>(own.handed_over ? *own.handed_over : own);
   }
   std::chrono::microseconds since_start() const noexcept;
   bool is_draining() const noexcept { return draining_ || connection_.server().is_draining(); }

@@ -23,7 +23,7 @@ policy::Request HttpSession::question() const {
 
 /// By the rules and the destination guard. Backends an operator configured are exempt.
 Reason HttpSession::judge(const Endpoint& address) {
-  if (config().reverse) return Reason::ok;
+  if (!exchange_->guarded) return Reason::ok;
   const policy::Policy& policy = *connection_.config().policy;
   if (policy.empty()) {
     const policy::SpecialRange* range = policy::find_special(address.address);
@@ -79,7 +79,8 @@ Stream HttpSession::take_kept() {
 Stream HttpSession::take_pinned() {
   Exchange& exchange = *exchange_;
   const std::unique_ptr<Pinned> pinned = std::move(pinned_);
-  const bool fits = config().reverse || (pinned->host == exchange.host && pinned->port == exchange.port);
+  const bool balanced = config().reverse && config().routes.empty();
+  const bool fits = balanced || (pinned->host == exchange.host && pinned->port == exchange.port);
   if (!fits || !pinned->stream.is_quiet() || judge(pinned->address) != Reason::ok) return {};
   exchange.address = pinned->address;
   exchange.pins = true;
@@ -94,7 +95,7 @@ void HttpSession::dial() {
   exchange.dialer = std::make_unique<Dialer>(net(), hears);
   const auto timeout = connection_.config().connection_timeout();
   const std::size_t chances = std::min(max_attempts, connection_.config().backends->all().size());
-  const bool more = config().reverse && exchange.tried.size() < chances;
+  const bool more = exchange.backend != nullptr && exchange.tried.size() < chances;
   exchange.dialer->start({.host = exchange.host,
                           .port = exchange.port,
                           .timeout = more ? timeout / 3 : timeout,
@@ -103,7 +104,7 @@ void HttpSession::dial() {
 
 Reason HttpSession::on_address(const Endpoint& address) {
   if (const Reason denied = judge(address); denied != Reason::ok) return denied;
-  if (config().reverse || !connection_.config().facts->is_own(address)) return Reason::ok;
+  if (!exchange_->guarded || !connection_.config().facts->is_own(address)) return Reason::ok;
   exchange_->denied_range = nullptr;
   return Reason::destination_denied;
 }
