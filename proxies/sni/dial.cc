@@ -1,0 +1,97 @@
+#include <algorithm>
+#include <chrono>
+#include <string>
+#include <utility>
+
+#include "lib/policy/guard.h"
+#include "lib/runtime/thread.h"
+#include "proxies/sni/session.h"
+
+namespace arcus {
+
+using std::chrono::microseconds;
+
+/// Backends tried for one client at the most.
+static constexpr std::size_t max_attempts = 3;
+
+policy::Request SniSession::question() const {
+  const auto minutes =
+      std::chrono::duration_cast<std::chrono::minutes>(wall_now().time_since_epoch()).count();
+  return {.client = connection_.peer().address,
+          .host = name_,
+          .port = port_,
+          .minute_of_day = static_cast<int>(minutes % (24 * 60))};
+}
+
+Reason SniSession::judge(const Endpoint* address) const {
+  const ServerConfig& newest = *connection_.server().config();
+  const policy::Policy& policy = *newest.policy;
+  policy::Decision decision;
+  if (guarded_ && address != nullptr) {
+    if (newest.facts->is_own(*address)) return Reason::destination_denied;
+    decision = policy.decide_address(question(), *address, {});
+  } else if (!policy.empty()) {
+    decision = policy.decide(question(), address != nullptr ? &address->address : nullptr);
+  }
+  return decision.verdict == policy::Verdict::deny ? decision.reason : Reason::ok;
+}
+
+void SniSession::dial(const policy::Route& route) {
+  phase_ = Phase::dialing;
+  opening_->began = connection_.thread().now();
+  const auto timeout = connection_.config().connection_timeout();
+  connection_.thread().deadlines().of(timeout).arm(opening_->deadline);
+  if (route.kind == policy::RouteKind::backends) return try_backend();
+  if (route.kind == policy::RouteKind::endpoint) return dial_to(route.host, route.port, timeout);
+  dial_to(name_, port_, timeout);
+}
+
+void SniSession::try_backend() {
+  const ServerConfig& config = connection_.config();
+  BackendChooser& chooser = connection_.server().chooser();
+  Opening& opening = *opening_;
+  Reason reason = last_failure_;
+  opening.backend =
+      opening.tried.size() >= max_attempts
+          ? nullptr
+          : chooser.pick(*config.backends, opening.tried, client_key(connection_.peer().address),
+                         connection_.thread().now(), reason);
+  if (!opening.backend) return finish(opening.tried.empty() ? reason : last_failure_);
+  opening.tried.push_back(chooser.last_index());
+  const BackendSpec& spec = opening.backend->spec;
+  backend_slot_ = BackendSlot(opening.backend->health);
+  const bool last = opening.tried.size() >= std::min(max_attempts, config.backends->all().size());
+  dial_to(spec.host, spec.port, last ? config.connection_timeout() : config.connection_timeout() / 3);
+}
+
+void SniSession::dial_to(const std::string& host, std::uint16_t port, std::chrono::milliseconds timeout) {
+  opening_->dialer.start({.host = host, .port = port, .timeout = timeout, .source = config().egress});
+}
+
+Reason SniSession::on_address(const Endpoint& address) { return judge(&address); }
+
+void SniSession::on_dialed(Stream stream, const Endpoint& address, bool) {
+  if (opening_->backend != nullptr) connection_.server().note_connect(*opening_->backend, Reason::ok);
+  const auto waited = connection_.thread().now() - opening_->began;
+  connect_us_ = static_cast<std::uint32_t>(std::chrono::duration_cast<microseconds>(waited).count());
+  dns_us_ = static_cast<std::uint32_t>(opening_->dialer.times().dns.count());
+  upstream_ = address;
+  phase_ = Phase::relay;
+  const std::unique_ptr<Opening> opening = std::move(opening_);
+  relay_.start(std::move(connection_.stream()), std::move(stream), opening->received, {},
+               connection_.config().idle_timeout());
+}
+
+void SniSession::on_dial_failed(Reason reason) {
+  if (opening_->backend != nullptr) {
+    connection_.server().note_connect(*opening_->backend, reason);
+    last_failure_ = reason;
+    backend_slot_.give_back();
+    return try_backend();
+  }
+  if (reason == Reason::acl_denied || reason == Reason::destination_denied)
+    return refuse(reason, tls::Alert::access_denied);
+  finish(reason);
+}
+
+}  // namespace arcus
