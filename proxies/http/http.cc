@@ -27,4 +27,17 @@ constinit const Protocol http_protocol{
     .make_handler = make_handler,
 };
 
+constinit const Protocol https_protocol{
+    .type = {.name = "https",
+             .title = "HTTPS Proxy",
+             .summary = "the same as http, spoken over TLS",
+             .default_port = 8443,
+             .takes_backends = true,
+             .needs_certificate = true,
+             .forwards = true,
+             .options = http::http_option_table},
+    .make_config = make_config,
+    .make_handler = make_handler,
+};
+
 }  // namespace arcus

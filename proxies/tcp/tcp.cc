@@ -23,7 +23,7 @@ class TcpHandler final : public Handler {
 std::unique_ptr<Handler> make_handler(ServerOnThread& server) { return std::make_unique<TcpHandler>(server); }
 
 std::shared_ptr<const ProtocolConfig> check_config(const ServerConfig& config) {
-  if (config.backends->empty()) throw Error{ErrorKind::failed, "a tcp server needs a backend"};
+  if (config.backends->empty()) throw Error{ErrorKind::failed, "a " + config.wire.type + " server needs a backend"};
   return nullptr;
 }
 
@@ -36,6 +36,18 @@ constinit const Protocol tcp_protocol{
              .default_port = 9000,
              .needs_backend = true,
              .takes_backends = true},
+    .make_config = check_config,
+    .make_handler = make_handler,
+};
+
+constinit const Protocol tls_protocol{
+    .type = {.name = "tls",
+             .title = "TLS Proxy",
+             .summary = "end TLS and relay what is inside to a backend",
+             .default_port = 9443,
+             .needs_backend = true,
+             .takes_backends = true,
+             .needs_certificate = true},
     .make_config = check_config,
     .make_handler = make_handler,
 };
