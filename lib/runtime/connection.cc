@@ -28,6 +28,7 @@ ClientConnection::ClientConnection(ClientConnection&& other) noexcept
       config_(std::move(other.config_)),
       slot_(std::move(other.slot_)),
       peer_(other.peer_),
+      told_local_(std::move(other.told_local_)),
       accepted_at_(other.accepted_at_),
       id_(other.id_) {}
 
@@ -42,7 +43,9 @@ DataThread& ClientConnection::thread() const noexcept { return server_->thread()
 
 void ClientConnection::renew_config() { config_ = server_->config(); }
 
-Endpoint ClientConnection::local() const noexcept { return socket::local_endpoint(stream_.fd()); }
+Endpoint ClientConnection::local() const noexcept {
+  return told_local_ ? *told_local_ : socket::local_endpoint(stream_.fd());
+}
 
 void ClientConnection::count_in(std::size_t bytes) noexcept { server_->counters().bytes_in.add(bytes); }
 

@@ -37,8 +37,12 @@ class ClientConnection {
   void renew_config();
 
   const Endpoint& peer() const noexcept { return peer_; }
-  void set_peer(const Endpoint& peer) noexcept { peer_ = peer; }  ///< PROXY protocol
-  Endpoint local() const noexcept;                                ///< asks the kernel
+  /// Where the client connected to: asks the kernel, unless a PROXY header told.
+  Endpoint local() const noexcept;
+  // What a PROXY header says; then the limits by client can be asked: ok or limit_client.
+  void set_peer(const Endpoint& peer) noexcept { peer_ = peer; }
+  void set_local(const Endpoint& local) { told_local_ = std::make_unique<Endpoint>(local); }
+  Reason take_client_slot() { return slot_.take_client(peer_.address); }
   std::uint64_t id() const noexcept { return id_; }
   SteadyTime accepted_at() const noexcept { return accepted_at_; }
 
@@ -62,6 +66,7 @@ class ClientConnection {
   std::shared_ptr<const ServerConfig> config_;
   ConnectionSlot slot_;
   Endpoint peer_;
+  std::unique_ptr<const Endpoint> told_local_;
   SteadyTime accepted_at_;
   std::uint64_t id_;
 };

@@ -36,34 +36,38 @@ void ClientGauge::give(const IpAddress& client) noexcept {
 
 ConnectionSlot ConnectionSlot::take(std::shared_ptr<const ServerLimits> limits, const IpAddress& client,
                                     Reason& reason) {
+  ConnectionSlot slot = take(std::move(limits), reason);
+  if (slot.holds()) reason = slot.take_client(client);
+  return slot;
+}
+
+ConnectionSlot ConnectionSlot::take(std::shared_ptr<const ServerLimits> limits, Reason& reason) {
   ConnectionSlot slot;
-  LimitGroup& tenant = *limits->tenant;
-  LimitGroup& server = *limits->server;
   reason = Reason::limit_worker;
   if (!limits->worker->take()) return slot;
   reason = Reason::limit_tenant;
-  if (tenant.connections.take()) {
+  if (limits->tenant->connections.take()) {
     reason = Reason::limit_server;
-    if (server.connections.take()) {
+    if (limits->server->connections.take()) {
       slot.limits_ = std::move(limits);
-      slot.client_ = client;
-      reason = Reason::limit_client;
-      if (tenant.clients.limit() > 0 && !(slot.tenant_client_ = tenant.clients.take(client)))
-        return slot.release();
-      if (server.clients.limit() > 0 && !(slot.server_client_ = server.clients.take(client)))
-        return slot.release();
       reason = Reason::ok;
       return slot;
     }
-    tenant.connections.give();
+    limits->tenant->connections.give();
   }
   limits->worker->give();
   return slot;
 }
 
-ConnectionSlot ConnectionSlot::release() noexcept {
+Reason ConnectionSlot::take_client(const IpAddress& client) {
+  client_ = client;
+  ClientGauge& of_tenant = limits_->tenant->clients;
+  ClientGauge& of_server = limits_->server->clients;
+  if ((of_tenant.limit() == 0 || (tenant_client_ = of_tenant.take(client))) &&
+      (of_server.limit() == 0 || (server_client_ = of_server.take(client))))
+    return Reason::ok;
   give_back();
-  return {};
+  return Reason::limit_client;
 }
 
 ConnectionSlot::ConnectionSlot(ConnectionSlot&& other) noexcept

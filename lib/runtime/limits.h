@@ -60,6 +60,10 @@ class ConnectionSlot {
   /// `reason` is ok and the slot holds, or limit_worker, limit_tenant, limit_server, limit_client.
   static ConnectionSlot take(std::shared_ptr<const ServerLimits> limits, const IpAddress& client,
                              Reason& reason);
+  /// The same but for the limits by client: take_client() must follow once it is known.
+  static ConnectionSlot take(std::shared_ptr<const ServerLimits> limits, Reason& reason);
+  /// ok, or limit_client: the slot is then empty.
+  Reason take_client(const IpAddress& client);
   ConnectionSlot(ConnectionSlot&& other) noexcept;
   ConnectionSlot& operator=(ConnectionSlot&& other) noexcept;
   ~ConnectionSlot() { give_back(); }
@@ -68,8 +72,6 @@ class ConnectionSlot {
   void give_back() noexcept;
 
  private:
-  ConnectionSlot release() noexcept;
-
   std::shared_ptr<const ServerLimits> limits_;
   IpAddress client_;
   bool tenant_client_ = false;

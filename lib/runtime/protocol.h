@@ -40,6 +40,8 @@ class Handler {
 /// A protocol: what the registry knows of it, and how to make it work.
 struct Protocol {
   ServerType type;
+  /// Answered to ALPN where a server speaks TLS and does not say otherwise; names separated by commas.
+  std::string_view alpn = "";
   /// On the main thread, once per snapshot: checks and compiles what the protocol needs (options, rules). May
   /// be nullptr. Throws Error: the snapshot is refused and the old one goes on.
   std::shared_ptr<const ProtocolConfig> (*make_config)(const ServerConfig& config) = nullptr;

@@ -19,6 +19,7 @@
 namespace arcus {
 
 struct Protocol;
+struct PreambleConfig;
 class AccessLog;
 
 /// What a protocol made of a server's options and rules, once per snapshot; shared by all threads, immutable.
@@ -63,6 +64,7 @@ struct ServerConfig {
   std::uint64_t number = 0;  ///< names the server in this worker; the same over reloads, never reused
 
   std::shared_ptr<const BackendSet> backends;             ///< never null
+  std::shared_ptr<const PreambleConfig> preamble;         ///< null = the protocol begins at once
   std::shared_ptr<const ProtocolConfig> protocol_config;  ///< what Protocol::make_config returned
   std::shared_ptr<const policy::Policy> policy;           ///< never null: server rules, then tenant rules
   std::shared_ptr<const ServerLimits> limits;             ///< never null

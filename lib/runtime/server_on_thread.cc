@@ -1,9 +1,11 @@
 #include "lib/runtime/server_on_thread.h"
 
+#include <algorithm>
 #include <utility>
 #include <vector>
 
 #include "lib/runtime/access_log.h"
+#include "lib/runtime/preamble.h"
 #include "lib/runtime/thread.h"
 
 namespace arcus {
@@ -18,7 +20,8 @@ ServerOnThread::~ServerOnThread() = default;
 
 void ServerOnThread::adopt(std::unique_ptr<Session> session) {
   Session* one = session.release();  // the intrusive list owns it until release()
-  one->epoch_ = epoch_;
+  one->epoch_ = handing_on_ ? handing_on_->epoch_ : epoch_;
+  if (one->epoch_ < epoch_) ++draining_count_;
   one->next_ = sessions_;
   if (sessions_) sessions_->previous_ = one;
   sessions_ = one;
@@ -53,24 +56,53 @@ void ServerOnThread::for_each_session(Visit visit) {
 void ServerOnThread::accepted(UniqueFd socket, const Endpoint& peer) {
   if (thread_.shared().take_probe(config_->number, peer.port)) {
     Stream probe(thread_.poller(), std::move(socket));
-    if (probe.valid()) handler_->probe(std::move(probe));
+    if (probe.valid()) begin_probe(std::move(probe));
     return;
   }
   counters_->total_connections.add();
   Reason reason = Reason::ok;
-  ConnectionSlot slot = ConnectionSlot::take(config_->limits, peer.address, reason);
+  const PreambleConfig* preamble = config_->preamble.get();
+  ConnectionSlot slot = preamble && preamble->wants_header()
+                            ? ConnectionSlot::take(config_->limits, reason)
+                            : ConnectionSlot::take(config_->limits, peer.address, reason);
   Stream stream(thread_.poller(), std::move(socket));
   if (!stream.valid()) reason = Reason::local_resource;
   ClientConnection connection(*this, std::move(stream), peer, std::move(slot));
   if (reason != Reason::ok) return refuse(std::move(connection), reason);
   const std::int64_t active = config_->limits->server->connections.value();
   counters_->peak_connections.raise_to(static_cast<std::uint64_t>(active));
+  if (preamble) return adopt(std::make_unique<Preamble>(std::move(connection)));
   handler_->serve(std::move(connection));
+}
+
+void ServerOnThread::hand_on(Session& preamble, Reason reason) {
+  handing_on_ = &preamble;
+  if (reason == Reason::ok)
+    handler_->serve(std::move(preamble.connection_));
+  else
+    refuse(std::move(preamble.connection_), reason);
+  handing_on_ = nullptr;
+  release(preamble);
+}
+
+void ServerOnThread::begin_probe(Stream stream) {
+  if (!config_->preamble || !config_->preamble->tls) return handler_->probe(std::move(stream));
+  probes_.push_back(std::make_unique<ProbePreamble>(
+      config_->preamble, std::move(stream), thread_.deadlines().of(config_->handshake_timeout()),
+      [this](ProbePreamble& probe, Stream ready) {
+        const auto it = std::ranges::find(probes_, &probe, &std::unique_ptr<ProbePreamble>::get);
+        thread_.poller().retire(std::move(*it));
+        probes_.erase(it);
+        if (ready.valid()) handler_->probe(std::move(ready));
+      }));
 }
 
 void ServerOnThread::refuse(ClientConnection connection, Reason reason) {
   connection.record({.kind = RecordKind::refusal, .reason = reason, .started = connection.accepted_at()});
-  if (connection.stream().valid()) handler_->refuse(std::move(connection), reason);
+  if (!connection.stream().valid()) return;
+  const bool speaks_tls = connection.config().preamble && connection.config().preamble->tls;
+  if (speaks_tls) return connection.reset();  // the client could not read what a handler says
+  handler_->refuse(std::move(connection), reason);
 }
 
 void ServerOnThread::set_config(std::shared_ptr<const ServerConfig> config, wire::CounterSlot& counters) {

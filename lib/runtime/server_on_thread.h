@@ -5,6 +5,7 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "lib/net/stream.h"
 #include "lib/runtime/access.h"
@@ -16,6 +17,7 @@
 namespace arcus {
 
 class DataThread;
+class ProbePreamble;
 
 /// A server as one data thread sees it. Lives until it is forgotten and its last connection has gone.
 class ServerOnThread {
@@ -46,6 +48,9 @@ class ServerOnThread {
 
   /// A client was accepted: takes its slot, then serves or refuses it.
   void accepted(UniqueFd socket, const Endpoint& peer);
+  /// The preamble of a client has ended: the handler serves it, or refuses it with `reason`, in the same
+  /// drain as before.
+  void hand_on(Session& preamble, Reason reason = Reason::ok);
   void set_config(std::shared_ptr<const ServerConfig> config, wire::CounterSlot& counters);
   /// Tells the sessions of now to end; `done` is called once when the last of them has.
   void drain(std::function<void()> done);
@@ -66,6 +71,7 @@ class ServerOnThread {
   void connection_opened() noexcept;
   void connection_closed() noexcept;
   void refuse(ClientConnection connection, Reason reason);
+  void begin_probe(Stream stream);
   template <typename Visit>
   void for_each_session(Visit visit);
   void session_drained();
@@ -81,6 +87,8 @@ class ServerOnThread {
   std::uint64_t epoch_ = 0;         ///< grows with every drain
   std::size_t draining_count_ = 0;  ///< sessions of earlier epochs
   std::function<void()> drained_;
+  std::vector<std::unique_ptr<ProbePreamble>> probes_;
+  const Session* handing_on_ = nullptr;  ///< during hand_on
   bool draining_ = false;
   bool forgotten_ = false;
 };

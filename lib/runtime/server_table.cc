@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "lib/base/error.h"
+#include "lib/runtime/preamble.h"
 #include "lib/runtime/protocol.h"
 
 namespace arcus {
@@ -122,6 +123,7 @@ ServerEntry& ServerTable::put_server(const wire::ServerConfig& server) {
   config->number = old ? old->config->number : ++next_number_;
   config->backends = std::make_shared<const BackendSet>(specs_of(server), server.lb,
                                                         old ? old->config->backends.get() : nullptr);
+  config->preamble = PreambleConfig::make(server, **protocol, old ? old->config.get() : nullptr);
   config->policy =
       std::make_shared<const policy::Policy>(rules_of(server.rules), rules_of(owner.config->rules));
   config->limits = old ? old->config->limits
