@@ -58,6 +58,8 @@ class Dialer final : private StreamHandler, private DeadlineHandler, private Res
 
   /// Begins; anything under way is dropped first.
   void start(DialRequest request);
+  /// As a start() that ends with `reason`: on_dial_failed comes after this has returned.
+  void fail_later(Reason reason);
   /// Ends without a callback.
   void stop() noexcept;
   bool is_active() const noexcept { return state_ != State::idle; }
@@ -91,7 +93,6 @@ class Dialer final : private StreamHandler, private DeadlineHandler, private Res
   void attempt_failed(Attempt& attempt, int number);
   void succeed(std::size_t winner, bool reused);
   void fail(Reason reason);
-  void fail_later(Reason reason);
 
   NetContext& context_;
   DialHandler& handler_;

@@ -170,6 +170,11 @@ Decision Policy::decide(const Request& request, const IpAddress* address) const 
   return found ? decided_by(rules_[*found]) : Decision{};
 }
 
+Decision Policy::decide_name(const Request& request) const {
+  const auto found = rules_.empty() ? std::nullopt : first_match(request, nullptr, 0, false);
+  return found ? decided_by(rules_[*found]) : Decision{};
+}
+
 Decision Policy::decide_address(const Request& request, const Endpoint& address,
                                 const OwnEndpoints& own) const {
   const SpecialRange* range = find_special(address.address);

@@ -71,6 +71,9 @@ class Policy {
   /// By the rules alone. Without `address`, rules with a destination cannot be judged.
   Decision decide(const Request& request, const IpAddress* address) const;
 
+  /// By the rules that need no address alone: for names that a parent proxy will look up.
+  Decision decide_name(const Request& request) const;
+
   /// By the rules and the destination guard: may this client reach that address?
   Decision decide_address(const Request& request, const Endpoint& address, const OwnEndpoints& own) const;
 

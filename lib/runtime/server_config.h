@@ -63,7 +63,9 @@ struct ServerConfig {
   Options options{{}, {}};
   std::uint64_t number = 0;  ///< names the server in this worker; the same over reloads, never reused
 
-  std::shared_ptr<const BackendSet> backends;             ///< never null
+  std::shared_ptr<const BackendSet> backends;  ///< never null; those with role origin
+  std::shared_ptr<const BackendSet> parents;   ///< never null; the parent proxies
+  int proxy_out = 0;                           ///< version of the PROXY header told to upstreams; 0 = none
   std::shared_ptr<const PreambleConfig> preamble;         ///< null = the protocol begins at once
   std::shared_ptr<const ProtocolConfig> protocol_config;  ///< what Protocol::make_config returned
   std::shared_ptr<const policy::Policy> policy;           ///< never null: server rules, then tenant rules

@@ -34,6 +34,7 @@ class ServerOnThread {
   /// This thread's counts; nobody else writes them.
   wire::CounterSlot& counters() const noexcept { return *counters_; }
   BackendChooser& chooser() noexcept { return chooser_; }
+  BackendChooser& parent_chooser() noexcept { return parent_chooser_; }
   /// Stopping: http answers `Connection: close`.
   bool is_draining() const noexcept { return draining_; }
   std::size_t session_count() const noexcept { return session_count_; }
@@ -81,6 +82,7 @@ class ServerOnThread {
   wire::CounterSlot* counters_;
   std::unique_ptr<Handler> handler_;
   BackendChooser chooser_;
+  BackendChooser parent_chooser_;
   Session* sessions_ = nullptr;
   std::size_t session_count_ = 0;
   std::size_t connection_count_ = 0;

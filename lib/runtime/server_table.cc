@@ -64,9 +64,17 @@ static BackendRole role_of(std::string_view name) {
   throw Error{ErrorKind::failed, "unknown backend role \"" + std::string(name) + "\""};
 }
 
-static std::vector<BackendSpec> specs_of(const wire::ServerConfig& server) {
+static int proxy_version_of(std::string_view word) {
+  if (word == "off") return 0;
+  if (word == "v1" || word == "v2") return word == "v1" ? 1 : 2;
+  throw Error{ErrorKind::failed, "proxy_protocol_out: \"" + std::string(word) + "\" is none of off, v1, v2"};
+}
+
+/// The server's backends, or its parent proxies.
+static std::vector<BackendSpec> specs_of(const wire::ServerConfig& server, bool parents) {
   std::vector<BackendSpec> specs;
   for (const wire::BackendConfig& backend : server.backends) {
+    if ((role_of(backend.role) != BackendRole::origin) != parents) continue;
     specs.push_back({.id = backend.id,
                      .host = backend.host,
                      .port = backend.port,
@@ -121,8 +129,11 @@ ServerEntry& ServerTable::put_server(const wire::ServerConfig& server) {
   config->protocol = *protocol;
   config->options = Options((*protocol)->type.options, server.config);
   config->number = old ? old->config->number : ++next_number_;
-  config->backends = std::make_shared<const BackendSet>(specs_of(server), server.lb,
+  config->backends = std::make_shared<const BackendSet>(specs_of(server, false), server.lb,
                                                         old ? old->config->backends.get() : nullptr);
+  config->parents = std::make_shared<const BackendSet>(specs_of(server, true), server.lb,
+                                                       old ? old->config->parents.get() : nullptr);
+  config->proxy_out = proxy_version_of(server.proxy_protocol_out);
   config->preamble = PreambleConfig::make(server, **protocol, old ? old->config.get() : nullptr);
   config->policy =
       std::make_shared<const policy::Policy>(rules_of(server.rules), rules_of(owner.config->rules));

@@ -177,6 +177,11 @@ void Connector::start(ConnectRequest request) {
   if (work_) work_->arm(timeout);
 }
 
+void Connector::fail_later(Reason reason) {
+  stop();
+  dialer_.fail_later(reason);
+}
+
 void Connector::stop() noexcept {
   work_.reset();
   dialer_.stop();

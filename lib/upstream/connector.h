@@ -37,6 +37,8 @@ class Connector final : private DialHandler {
 
   /// Begins; anything under way is dropped first.
   void start(ConnectRequest request);
+  /// As a start() that ends with `reason`: on_dial_failed comes after this has returned.
+  void fail_later(Reason reason);
   /// Ends without a callback.
   void stop() noexcept;
   bool is_active() const noexcept { return dialer_.is_active() || work_ != nullptr; }

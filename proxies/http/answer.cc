@@ -94,7 +94,10 @@ bool HttpSession::take_answer(std::span<char> bytes, std::size_t& used) {
   used = head.size;
   if (head.status == 101) return switch_protocols(head, rest);
   if (head.status < 200) return pass_interim(head);
-  if (head.status == 407) return bad_answer();
+  if (head.status == 407) {
+    if (exchange.has_parent()) exchange.trouble = "the parent proxy wants credentials";
+    return bad_answer();
+  }
   exchange.status = head.status;
   return pass_answer(head, rest, used);
 }
@@ -205,12 +208,13 @@ void HttpSession::keep_upstream() {
   if (exchange.pins) {
     exchange.upstream.set_handler(nullptr);
     pinned_ = std::make_unique<Pinned>(
-        Pinned{std::move(exchange.upstream), *exchange.address, exchange.host, exchange.port});
+        Pinned{std::move(exchange.upstream), *exchange.address, exchange.host, exchange.port, exchange.link});
     return;
   }
-  connection_.thread().keep_alive().put(
-      {.server = connection_.config().number, .address = *exchange.address}, std::move(exchange.upstream),
-      connection_.config().keepalive_timeout(), config().pool_idle_per_host);
+  if (!may_pool()) return;
+  connection_.thread().keep_alive().put(key_for(*exchange.address), std::move(exchange.upstream),
+                                        connection_.config().keepalive_timeout(),
+                                        config().pool_idle_per_host);
 }
 
 bool HttpSession::finish() {

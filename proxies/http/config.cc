@@ -26,11 +26,6 @@ static std::vector<std::string> words_of(std::string_view list) {
 
 HttpConfig::HttpConfig(const ServerConfig& config) {
   for (const Backend& backend : config.backends->all()) {
-    const std::string name = "backend " + backend.spec.host + ":" + std::to_string(backend.spec.port);
-    if (backend.spec.role != BackendRole::origin)
-      throw Error(ErrorKind::failed, name + ": http servers use origin backends only");
-    if (backend.spec.tls)
-      throw Error(ErrorKind::failed, name + ": http servers speak to backends without TLS only");
     backend_literals.push_back(IpAddress::parse(backend.spec.host));
     reverse = true;
   }
@@ -40,7 +35,6 @@ HttpConfig::HttpConfig(const ServerConfig& config) {
   if (config.options.boolean("via")) via = config.facts->instance();
   upgrades = words_of(config.options.text("upgrade"));
   pool_idle_per_host = static_cast<std::size_t>(config.options.integer("pool_idle_per_host"));
-  if (!config.tenant->egress_addr.empty()) egress = IpAddress::parse(config.tenant->egress_addr);
   for (const std::string& word : words_of(config.options.text("connect_ports"))) {
     const auto port = parse_port(word);
     if (!port && word != "*") throw Error(ErrorKind::failed, "connect_ports: '" + word + "' is not a port");

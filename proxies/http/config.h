@@ -51,7 +51,7 @@ static_assert(std::ranges::is_sorted(http_option_table, {}, &OptionSpec::key));
 /// A server's options, ready for use.
 class HttpConfig final : public ProtocolConfig {
  public:
-  /// Throws Error (failed): an option that cannot be read, a backend of a kind that http cannot use.
+  /// Throws Error (failed): an option or a route that cannot be read.
   explicit HttpConfig(const ServerConfig& config);
 
   /// A load balancer: requests go to the backends, or where the table of names says, never elsewhere.
@@ -61,7 +61,6 @@ class HttpConfig final : public ProtocolConfig {
   std::string via;                    ///< our token; empty = no Via
   std::vector<std::string> upgrades;  ///< lower case
   std::size_t pool_idle_per_host = 64;
-  std::optional<IpAddress> egress;
   std::vector<std::optional<IpAddress>> backend_literals;  ///< by index in the set; no value = a name
 
   bool may_connect(std::uint16_t port) const noexcept;

@@ -49,6 +49,8 @@ void Exchange::reset(NetContext& net) noexcept {
   denied_range = nullptr;
   tried.clear();
   backend = nullptr;
+  link.reset();
+  trouble.clear();
   slot.give_back();
   dialer.reset();
   upstream.close();

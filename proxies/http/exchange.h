@@ -13,11 +13,10 @@
 #include "lib/base/time.h"
 #include "lib/http/head.h"
 #include "lib/net/backlog.h"
-#include "lib/net/dial.h"
 #include "lib/net/stream.h"
 #include "lib/policy/policy.h"
 #include "lib/runtime/access.h"
-#include "lib/upstream/backends.h"
+#include "lib/upstream/connector.h"
 #include "proxies/http/body.h"
 
 namespace arcus::http {
@@ -49,6 +48,7 @@ struct Pinned {
   Endpoint address;
   std::string host;
   std::uint16_t port = 0;
+  std::shared_ptr<const BackendLink> link;
 };
 
 /// True when one of the fields with that id logs in the connection, not the request.
@@ -76,10 +76,12 @@ struct Exchange {
   bool retried = false;
   bool reused = false;
   const policy::SpecialRange* denied_range = nullptr;
-  std::vector<std::size_t> tried;    ///< backends, by index
-  const Backend* backend = nullptr;  ///< of the connection's snapshot
+  std::vector<std::size_t> tried;           ///< backends, by index
+  const Backend* backend = nullptr;         ///< of the connection's snapshot; a parent proxy when guarded
+  std::shared_ptr<const BackendLink> link;  ///< how the upstream is spoken to; null = plain
   BackendSlot slot;
-  std::unique_ptr<Dialer> dialer;
+  std::unique_ptr<Connector> dialer;
+  std::string trouble;  ///< what went wrong on the way there, as a sentence
 
   // The upstream side.
   Stream upstream;
@@ -105,6 +107,9 @@ struct Exchange {
   std::uint64_t bytes_in = 0;
   std::uint64_t bytes_out = 0;
 
+  bool has_parent() const noexcept { return link && link->is_parent(); }
+  /// The upstream wants requests in absolute form.
+  bool asks_parent() const noexcept { return has_parent() && link->takes_requests(); }
   /// As new, but for the memory of the strings.
   void reset(NetContext& net) noexcept;
 };

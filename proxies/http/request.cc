@@ -63,7 +63,7 @@ bool HttpSession::admit_reverse(const RequestHead& head) {
   if (!connection_.config().policy->empty()) {
     exchange_->host = asked.host;
     exchange_->port = connection_.config().wire.listen_port;
-    const auto decision = connection_.config().policy->decide(question(), nullptr);
+    const auto decision = decide_early(connection_.config());
     if (decision.verdict == policy::Verdict::deny) {
       reply(403, decision.reason);
       return false;
@@ -100,14 +100,14 @@ bool HttpSession::admit_route(const Authority& asked) {
       exchange.literal = asked.literal;
       if (policy::is_bad_http_port(exchange.port)) denied = Reason::destination_denied;
     }
-    const auto decision = connection_.config().policy->decide(question(), nullptr);
+    const auto decision = decide_early(connection_.config());
     if (decision.verdict == policy::Verdict::deny) denied = decision.reason;
   }
   if (denied != Reason::ok) {
     reply(status_of(denied), denied);
     return false;
   }
-  if (route->kind == policy::RouteKind::backends) return admit_backend();
+  if (route->kind == policy::RouteKind::backends || uses_parents()) return admit_backend();
   if (route->kind == policy::RouteKind::endpoint) {
     exchange.host = route->host;
     exchange.port = route->port;
@@ -132,9 +132,8 @@ bool HttpSession::admit_forward(const RequestHead& head) {
     reply(403, Reason::destination_denied);
     return false;
   }
-  if (connection_.config().policy->empty()) return true;
-  const auto decision = connection_.config().policy->decide(question(), nullptr);
-  if (decision.verdict != policy::Verdict::deny) return true;
+  const auto decision = decide_early(connection_.config());
+  if (decision.verdict != policy::Verdict::deny) return !uses_parents() || admit_backend();
   reply(403, decision.reason);
   return false;
 }
@@ -231,7 +230,7 @@ bool HttpSession::reply(std::uint16_t status, Reason reason, std::span<const Own
   }
   const bool keeps =
       exchange.has_head && exchange.client_keeps && exchange.request.coder().done() && !is_draining();
-  std::string hint;
+  std::string hint = exchange.trouble;
   if (exchange.denied_range != nullptr && reason == Reason::destination_denied) {
     hint = "an operator may open it: arcusctl acl add allow --to ";
     hint.append(exchange.denied_range->cidr).append(" -t ").append(connection_.config().tenant->name);

@@ -152,6 +152,7 @@ void HttpSession::record() {
                       .referer = exchange.notes.get(NoteKind::referer),
                       .user_agent = exchange.notes.get(NoteKind::user_agent),
                       .content_type = exchange.notes.get(NoteKind::content_type),
+                      .hierarchy = exchange.has_parent() ? "FIRSTUP_PARENT" : "",
                       .upstream = exchange.address,
                       .upstream_reused = exchange.reused,
                       .counted = exchange.counted,
@@ -209,8 +210,8 @@ void HttpSession::on_config() {
   const ServerConfig& newest = *connection_.server().config();
   if (newest.policy->empty() && connection_.config().policy->empty()) return;
   const policy::Request asked = question();
-  policy::Decision decision = newest.policy->decide(asked, nullptr);
-  if (decision.verdict != policy::Verdict::deny && exchange_->address)
+  policy::Decision decision = decide_early(newest);
+  if (decision.verdict != policy::Verdict::deny && exchange_->address && !exchange_->has_parent())
     decision = newest.policy->decide_address(asked, *exchange_->address, {});
   if (decision.verdict == policy::Verdict::deny) abort(decision.reason);
 }

@@ -8,9 +8,9 @@
 
 #include "lib/http/write.h"
 #include "lib/net/deadline.h"
-#include "lib/net/dial.h"
 #include "lib/net/relay.h"
 #include "lib/runtime/connection.h"
+#include "lib/runtime/target_dial.h"
 #include "lib/runtime/thread.h"
 #include "proxies/http/config.h"
 #include "proxies/http/exchange.h"
@@ -78,6 +78,11 @@ class HttpSession final : public Session,
   // upstream.cc: which upstream, and getting there.
   policy::Request question() const;
   Reason judge(const Endpoint& address);
+  /// By the rules, as far as they can be asked before a look-up.
+  policy::Decision decide_early(const ServerConfig& snapshot) const;
+  bool uses_parents() const noexcept { return exchange_->guarded && has_parents(connection_.config()); }
+  KeepAliveKey key_for(const Endpoint& address) const;
+  bool may_pool() const noexcept { return connection_.config().proxy_out == 0 || exchange_->has_parent(); }
   bool choose_backend(Reason& reason);
   Stream take_kept();
   Stream take_pinned();

@@ -23,7 +23,7 @@ policy::Request HttpSession::question() const {
 
 /// By the rules and the destination guard. Backends an operator configured are exempt.
 Reason HttpSession::judge(const Endpoint& address) {
-  if (!exchange_->guarded) return Reason::ok;
+  if (!exchange_->guarded || exchange_->has_parent()) return Reason::ok;
   const policy::Policy& policy = *connection_.config().policy;
   if (policy.empty()) {
     const policy::SpecialRange* range = policy::find_special(address.address);
@@ -37,38 +37,65 @@ Reason HttpSession::judge(const Endpoint& address) {
   return decision.reason;
 }
 
+policy::Decision HttpSession::decide_early(const ServerConfig& snapshot) const {
+  const policy::Policy& policy = *snapshot.policy;
+  if (policy.empty()) return {};
+  if (!uses_parents()) return policy.decide(question(), nullptr);
+  const auto& literal = exchange_->literal;
+  return literal ? policy.decide(question(), &*literal) : policy.decide_name(question());
+}
+
+/// A backend, or a parent proxy for what the client chose itself.
 bool HttpSession::choose_backend(Reason& reason) {
   Exchange& exchange = *exchange_;
   if (exchange.tried.size() >= max_attempts) return false;
-  BackendChooser& chooser = connection_.server().chooser();
-  exchange.backend = chooser.pick(*connection_.config().backends, exchange.tried,
-                                  client_key(connection_.peer().address), connection_.thread().now(), reason);
+  const bool parents = uses_parents();
+  ServerOnThread& server = connection_.server();
+  BackendChooser& chooser = parents ? server.parent_chooser() : server.chooser();
+  const BackendSet& set = parents ? *connection_.config().parents : *connection_.config().backends;
+  exchange.backend = chooser.pick(set, exchange.tried, client_key(connection_.peer().address),
+                                  connection_.thread().now(), reason);
   if (exchange.backend == nullptr) return false;
   exchange.tried.push_back(chooser.last_index());
   exchange.slot = BackendSlot(exchange.backend->health);
+  exchange.link = exchange.backend->link;
+  if (parents) return true;
   exchange.host = exchange.backend->spec.host;
   exchange.port = exchange.backend->spec.port;
   exchange.literal = config().backend_literals[chooser.last_index()];
   return true;
 }
 
+/// Connections to a parent that takes requests serve any target; those through others only their own.
+KeepAliveKey HttpSession::key_for(const Endpoint& address) const {
+  const Exchange& exchange = *exchange_;
+  KeepAliveKey key{.server = connection_.config().number, .address = address};
+  if (!exchange.link) return key;
+  key.identity = exchange.link->identity;
+  if (exchange.has_parent() && !exchange.asks_parent())
+    key.identity += " " + HostPort{exchange.host, exchange.port}.to_string();
+  return key;
+}
+
 Stream HttpSession::take_kept(const Endpoint& address) {
-  Exchange& exchange = *exchange_;
-  Stream kept =
-      connection_.thread().keep_alive().take({.server = connection_.config().number, .address = address});
-  if (kept.valid()) exchange.address = address;
+  if (!may_pool()) return {};
+  Stream kept = connection_.thread().keep_alive().take(key_for(address));
+  if (kept.valid()) exchange_->address = address;
   return kept;
 }
 
 /// A kept connection to where the request goes, if it is known without a look-up.
 Stream HttpSession::take_kept() {
-  Exchange& exchange = *exchange_;
-  if (exchange.literal) {
-    const Endpoint address{exchange.literal->unmapped(), exchange.port};
+  const Exchange& exchange = *exchange_;
+  const bool parent = exchange.has_parent();
+  const std::string& host = parent ? exchange.backend->spec.host : exchange.host;
+  const std::uint16_t port = parent ? exchange.backend->spec.port : exchange.port;
+  if (const auto literal = parent ? IpAddress::parse(host) : exchange.literal) {
+    const Endpoint address{literal->unmapped(), port};
     return judge(address) == Reason::ok ? take_kept(address) : Stream();
   }
-  for (const IpAddress& known : net().resolver.known(exchange.host)) {
-    const Endpoint address{known, exchange.port};
+  for (const IpAddress& known : net().resolver.known(host)) {
+    const Endpoint address{known, port};
     if (judge(address) != Reason::ok) continue;
     if (Stream kept = take_kept(address); kept.valid()) return kept;
   }
@@ -81,7 +108,9 @@ Stream HttpSession::take_pinned() {
   const std::unique_ptr<Pinned> pinned = std::move(pinned_);
   const bool balanced = config().reverse && config().routes.empty();
   const bool fits = balanced || (pinned->host == exchange.host && pinned->port == exchange.port);
-  if (!fits || !pinned->stream.is_quiet() || judge(pinned->address) != Reason::ok) return {};
+  if (!fits || (pinned->link == nullptr) != (exchange.link == nullptr)) return {};
+  if (!pinned->stream.is_quiet() || judge(pinned->address) != Reason::ok) return {};
+  exchange.link = pinned->link;
   exchange.address = pinned->address;
   exchange.pins = true;
   return std::move(pinned->stream);
@@ -92,14 +121,16 @@ void HttpSession::dial() {
   phase_ = Phase::dialing;
   deadline_.disarm();
   DialHandler& hears = *this;  // a private base: make_unique could not convert
-  exchange.dialer = std::make_unique<Dialer>(net(), hears);
-  const auto timeout = connection_.config().connection_timeout();
-  const std::size_t chances = std::min(max_attempts, connection_.config().backends->all().size());
-  const bool more = exchange.backend != nullptr && exchange.tried.size() < chances;
-  exchange.dialer->start({.host = exchange.host,
-                          .port = exchange.port,
-                          .timeout = more ? timeout / 3 : timeout,
-                          .source = config().egress});
+  exchange.dialer = std::make_unique<Connector>(net(), hears);
+  const ServerConfig& server = connection_.config();
+  const std::size_t all = (uses_parents() ? server.parents : server.backends)->all().size();
+  const bool more = exchange.backend != nullptr && exchange.tried.size() < std::min(max_attempts, all);
+  const auto timeout = more ? server.connection_timeout() / 3 : server.connection_timeout();
+  if (exchange.backend != nullptr && !exchange.has_parent())
+    return exchange.dialer->start(to_backend(connection_, *exchange.backend, timeout));
+  ConnectRequest request = to_target(connection_, exchange.host, exchange.port, exchange.backend, timeout);
+  if (exchange.asks_parent() && exchange.method != Method::connect) request.tunnel_host.clear();
+  exchange.dialer->start(std::move(request));
 }
 
 Reason HttpSession::on_address(const Endpoint& address) {
@@ -118,6 +149,7 @@ void HttpSession::on_dialed(Stream stream, const Endpoint& address, bool reused)
   exchange.dns_time = exchange.dialer->times().dns;
   exchange.connect_time = exchange.dialer->times().connect;
   exchange.dialer.reset();
+  exchange.trouble.clear();
   exchange.address = address;
   exchange.reused = reused;
   if (exchange.backend != nullptr && !reused)
@@ -135,21 +167,40 @@ void HttpSession::on_dialed(Stream stream, const Endpoint& address, bool reused)
 
 void HttpSession::on_dial_failed(Reason reason) {
   Exchange& exchange = *exchange_;
+  const bool parent_works = exchange.dialer->is_target_failure();
+  exchange.trouble = exchange.dialer->detail();
   exchange.dialer.reset();
   if (exchange.backend != nullptr) {
-    connection_.server().note_connect(*exchange.backend, reason);
+    connection_.server().note_connect(*exchange.backend, parent_works ? Reason::ok : reason);
     exchange.slot.give_back();
     Reason ignored = reason;
-    if (choose_backend(ignored)) return dial();
+    if (!parent_works && choose_backend(ignored)) return dial();
   }
   reply(status_of(reason), reason);
   run();
+}
+
+/// The head as a parent proxy wants it: in absolute form, with our credentials.
+static std::string for_parent(std::string_view head, const Exchange& exchange) {
+  std::string authority = HostPort{exchange.host, exchange.port}.to_string();
+  if (exchange.port == 80) authority.erase(authority.rfind(':'));
+  const std::size_t target = head.find(' ') + 1;
+  const std::size_t fields = head.find("\r\n") + 2;
+  const std::string_view line = head.substr(target, fields - target);
+  std::string out{head.substr(0, target)};
+  out += "http://" + authority;
+  out += line.starts_with('*') ? line.substr(1) : line;  // RFC 9112, 3.2.4
+  const std::string& credentials = exchange.link->authorization;
+  if (!credentials.empty()) out += "Proxy-Authorization: " + credentials + "\r\n";
+  return out.append(head.substr(fields));
 }
 
 /// Sends what the upstream is to get first, and starts the timer for what comes next.
 bool HttpSession::send_request(std::string_view head, std::string_view body) {
   Exchange& exchange = *exchange_;
   exchange.upstream.set_handler(this);
+  std::string absolute;
+  if (exchange.asks_parent()) head = absolute = for_parent(head, exchange);
   if (!exchange.request.send(exchange.upstream, head, body)) exchange.upload_broken = true;
   exchange.request.take_written();
   (exchange.request.finished() ? handler_.timers().response : handler_.timers().body)->arm(deadline_);

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "lib/policy/policy.h"
+#include "lib/runtime/target_dial.h"
 #include "lib/runtime/thread.h"
 
 namespace arcus {
@@ -49,15 +50,11 @@ void TcpSession::try_next() {
                                   connection_.thread().now(), reason);
   if (!state.backend) return finish(state.tried.empty() ? reason : last_failure_);
   state.tried.push_back(server.chooser().last_index());
-  const BackendSpec& spec = state.backend->spec;
   backend_slot_ = BackendSlot(state.backend->health);
   const std::size_t chances = std::min(max_attempts, config.backends->all().size());
   const bool last = state.tried.size() >= chances;
-  DialRequest request{.host = spec.host,
-                      .port = spec.port,
-                      .timeout = last ? config.connection_timeout() : config.connection_timeout() / 3,
-                      .source = IpAddress::parse(config.tenant->egress_addr)};
-  state.dialer.start(std::move(request));
+  const auto timeout = last ? config.connection_timeout() : config.connection_timeout() / 3;
+  state.connector.start(to_backend(connection_, *state.backend, timeout));
 }
 
 Reason TcpSession::on_address(const Endpoint& address) { return judge(&address.address); }

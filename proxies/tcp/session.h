@@ -6,10 +6,9 @@
 #include <vector>
 
 #include "lib/net/deadline.h"
-#include "lib/net/dial.h"
 #include "lib/net/relay.h"
 #include "lib/runtime/connection.h"
-#include "lib/upstream/backends.h"
+#include "lib/upstream/connector.h"
 
 namespace arcus {
 
@@ -28,8 +27,8 @@ class TcpSession final : public Session, private DialHandler, private RelayHandl
  private:
   /// What is needed only until a backend answers.
   struct Dialling {
-    Dialling(NetContext& context, TcpSession& session) : dialer(context, session), total(session) {}
-    Dialer dialer;
+    Dialling(NetContext& context, TcpSession& session) : connector(context, session), total(session) {}
+    Connector connector;
     Deadline total;
     std::vector<std::size_t> tried;
     const Backend* backend = nullptr;

@@ -23,7 +23,10 @@ class TcpHandler final : public Handler {
 std::unique_ptr<Handler> make_handler(ServerOnThread& server) { return std::make_unique<TcpHandler>(server); }
 
 std::shared_ptr<const ProtocolConfig> check_config(const ServerConfig& config) {
-  if (config.backends->empty()) throw Error{ErrorKind::failed, "a " + config.wire.type + " server needs a backend"};
+  if (config.backends->empty())
+    throw Error{ErrorKind::failed, "a " + config.wire.type + " server needs a backend"};
+  if (!config.parents->empty())
+    throw Error{ErrorKind::failed, "a " + config.wire.type + " server has no use for parent proxies"};
   return nullptr;
 }
 
