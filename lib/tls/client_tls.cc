@@ -45,7 +45,9 @@ class SessionMemory {
   }
   void offer(SSL* ssl) {
     const std::scoped_lock lock(mutex_);
-    if (last_ && SSL_SESSION_is_resumable(last_.get()) == 1) SSL_set_session(ssl, last_.get());
+    // A copy: in TLS 1.3 a session is spoilt by its use, and others may dial before the next ticket comes.
+    const openssl::Session copy(last_ ? SSL_SESSION_dup(last_.get()) : nullptr);
+    if (copy) SSL_set_session(ssl, copy.get());
   }
 
  private:

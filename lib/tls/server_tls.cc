@@ -45,7 +45,10 @@ int on_ticket(SSL* ssl, unsigned char* name, unsigned char* vector, EVP_CIPHER_C
               int encrypt) {
   // Sessions belong to the context the connection was made with, whichever certificate was chosen.
   const auto* shared = static_cast<const Shared*>(SSL_get_ex_data(ssl, 0));
-  return shared ? shared->tickets.apply(name, vector, cipher, mac, encrypt == 1) : -1;
+  if (!shared) return -1;
+  const int outcome = shared->tickets.apply(name, vector, cipher, mac, encrypt == 1);
+  // Clients use a TLS 1.3 ticket once: without a new one the next connection would start from nothing.
+  return outcome == 1 && encrypt == 0 && SSL_version(ssl) == TLS1_3_VERSION ? 2 : outcome;
 }
 
 SSL_CTX* find(const Shared& shared, const char* asked, bool& known) {

@@ -98,7 +98,11 @@ TlsLayer::TlsLayer(ssl_st* ssl) noexcept : ssl_(ssl) {
   SSL_set_bio(ssl_, bio, bio);
 }
 
-TlsLayer::~TlsLayer() { SSL_free(ssl_); }
+TlsLayer::~TlsLayer() {
+  // Else OpenSSL spoils the session for those that want to resume it.
+  SSL_set_shutdown(ssl_, SSL_SENT_SHUTDOWN | SSL_RECEIVED_SHUTDOWN);
+  SSL_free(ssl_);
+}
 
 /// Sends what this call made, behind what waits already.
 void TlsLayer::send_outgoing() noexcept {
@@ -143,9 +147,11 @@ Handshake TlsLayer::fail_handshake(Stream& stream, int error) {
   } else if (error == SSL_ERROR_SYSCALL) {
     failure_ = stream.error() != 0 ? errno_text(stream.error()) : "the connection broke during the handshake";
   } else {
+    const bool unverified = ERR_GET_REASON(ERR_peek_error()) == SSL_R_CERTIFICATE_VERIFY_FAILED;
     failure_ = take_openssl_error("the handshake failed");
     const long verdict = SSL_get_verify_result(ssl_);
-    if (verdict != X509_V_OK) failure_ += std::string(": ") + X509_verify_cert_error_string(verdict);
+    if (unverified && verdict != X509_V_OK)
+      failure_ += std::string(": ") + X509_verify_cert_error_string(verdict);
   }
   return Handshake::failed;
 }
@@ -167,7 +173,7 @@ IoResult TlsLayer::read(Stream& stream, std::span<char> into) {
     pending_ = total > 0;
     if (error == SSL_ERROR_ZERO_RETURN) return {total > 0 ? IoStatus::ok : IoStatus::ended, total};
     over_ = true;
-    stream.note_error(cut_ ? ECONNRESET : EPROTO);
+    if (error != SSL_ERROR_SYSCALL || stream.error() == 0) stream.note_error(cut_ ? ECONNRESET : EPROTO);
     return {total > 0 ? IoStatus::ok : IoStatus::failed, total};
   }
   pending_ = SSL_has_pending(ssl_) != 0;
