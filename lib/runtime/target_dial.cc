@@ -47,6 +47,12 @@ ConnectRequest to_target(const ClientConnection& client, std::string_view host, 
 
 bool has_parents(const ServerConfig& config) noexcept { return !config.parents->empty(); }
 
+policy::Decision decide_for_parent(const ServerConfig& config, const policy::Request& request) {
+  if (config.policy->empty()) return {};
+  const auto literal = IpAddress::parse(request.host);
+  return literal ? config.policy->decide(request, &*literal) : config.policy->decide_name(request);
+}
+
 TargetDial::TargetDial(ClientConnection& client, DialHandler& handler) noexcept
     : client_(client), handler_(handler), connector_(client.thread().net(), *this) {}
 

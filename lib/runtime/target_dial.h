@@ -61,8 +61,10 @@ class TargetDial final : private DialHandler, private DeadlineHandler {
   Reason last_failure_ = Reason::no_backend;
 };
 
-/// True when a server sends what its clients ask for through parent proxies: then names are judged by the
-/// rules for names alone.
+/// True when a server sends what its clients ask for through parent proxies.
 bool has_parents(const ServerConfig& config) noexcept;
+/// By the rules, for what a parent proxy is to reach: where it looks up the name, rules that need an address
+/// cannot be asked.
+policy::Decision decide_for_parent(const ServerConfig& config, const policy::Request& request);
 
 }  // namespace arcus

@@ -40,9 +40,7 @@ Reason HttpSession::judge(const Endpoint& address) {
 policy::Decision HttpSession::decide_early(const ServerConfig& snapshot) const {
   const policy::Policy& policy = *snapshot.policy;
   if (policy.empty()) return {};
-  if (!uses_parents()) return policy.decide(question(), nullptr);
-  const auto& literal = exchange_->literal;
-  return literal ? policy.decide(question(), &*literal) : policy.decide_name(question());
+  return uses_parents() ? decide_for_parent(snapshot, question()) : policy.decide(question(), nullptr);
 }
 
 /// A backend, or a parent proxy for what the client chose itself.

@@ -17,8 +17,7 @@ static std::shared_ptr<const ProtocolConfig> http_config(const ServerConfig& con
 SniConfig::SniConfig(const ServerConfig& config)
     : max_client_hello(static_cast<std::size_t>(config.options.integer("max_client_hello"))),
       passthrough_port(static_cast<std::uint16_t>(config.options.integer("passthrough_port"))),
-      plain_http(config.options.boolean("plain_http")),
-      egress(IpAddress::parse(config.tenant->egress_addr)) {
+      plain_http(config.options.boolean("plain_http")) {
   for (const wire::RouteConfig& route : config.wire.routes) routes.add(route.pattern, route.target);
   if (routes.empty()) {
     if (config.backends->empty()) throw Error{ErrorKind::failed, "an sni server needs a route or a backend"};

@@ -45,7 +45,6 @@ class SniConfig final : public ProtocolConfig {
   std::size_t max_client_hello;
   std::uint16_t passthrough_port;
   bool plain_http;
-  std::optional<IpAddress> egress;
 };
 
 }  // namespace arcus

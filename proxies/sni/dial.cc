@@ -27,7 +27,9 @@ Reason SniSession::judge(const Endpoint* address) const {
   const ServerConfig& newest = *connection_.server().config();
   const policy::Policy& policy = *newest.policy;
   policy::Decision decision;
-  if (guarded_ && address != nullptr) {
+  if (guarded_ && has_parents(connection_.config())) {
+    decision = decide_for_parent(newest, question());
+  } else if (guarded_ && address != nullptr) {
     if (newest.facts->is_own(*address)) return Reason::destination_denied;
     decision = policy.decide_address(question(), *address, {});
   } else if (!policy.empty()) {
@@ -42,8 +44,11 @@ void SniSession::dial(const policy::Route& route) {
   const auto timeout = connection_.config().connection_timeout();
   connection_.thread().deadlines().of(timeout).arm(opening_->deadline);
   if (route.kind == policy::RouteKind::backends) return try_backend();
-  if (route.kind == policy::RouteKind::endpoint) return dial_to(route.host, route.port, timeout);
-  dial_to(name_, port_, timeout);
+  if (route.kind == policy::RouteKind::endpoint)
+    return opening_->connector.start(to_target(connection_, route.host, route.port, nullptr, timeout));
+  DialHandler& hears = *this;  // a private base: emplace could not convert
+  opening_->target.emplace(connection_, hears);
+  opening_->target->start(name_, port_);
 }
 
 void SniSession::try_backend() {
@@ -58,14 +63,10 @@ void SniSession::try_backend() {
                          connection_.thread().now(), reason);
   if (!opening.backend) return finish(opening.tried.empty() ? reason : last_failure_);
   opening.tried.push_back(chooser.last_index());
-  const BackendSpec& spec = opening.backend->spec;
   backend_slot_ = BackendSlot(opening.backend->health);
   const bool last = opening.tried.size() >= std::min(max_attempts, config.backends->all().size());
-  dial_to(spec.host, spec.port, last ? config.connection_timeout() : config.connection_timeout() / 3);
-}
-
-void SniSession::dial_to(const std::string& host, std::uint16_t port, std::chrono::milliseconds timeout) {
-  opening_->dialer.start({.host = host, .port = port, .timeout = timeout, .source = config().egress});
+  const auto timeout = last ? config.connection_timeout() : config.connection_timeout() / 3;
+  opening.connector.start(to_backend(connection_, *opening.backend, timeout));
 }
 
 Reason SniSession::on_address(const Endpoint& address) { return judge(&address); }
@@ -74,7 +75,10 @@ void SniSession::on_dialed(Stream stream, const Endpoint& address, bool) {
   if (opening_->backend != nullptr) connection_.server().note_connect(*opening_->backend, Reason::ok);
   const auto waited = connection_.thread().now() - opening_->began;
   connect_us_ = static_cast<std::uint32_t>(std::chrono::duration_cast<microseconds>(waited).count());
-  dns_us_ = static_cast<std::uint32_t>(opening_->dialer.times().dns.count());
+  auto& target = opening_->target;
+  const DialTimes times = target ? target->times() : opening_->connector.times();
+  dns_us_ = static_cast<std::uint32_t>(times.dns.count());
+  if (target) backend_slot_ = target->take_slot();
   upstream_ = address;
   phase_ = Phase::relay;
   const std::unique_ptr<Opening> opening = std::move(opening_);

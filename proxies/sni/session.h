@@ -7,11 +7,11 @@
 #include <vector>
 
 #include "lib/net/deadline.h"
-#include "lib/net/dial.h"
 #include "lib/net/relay.h"
 #include "lib/policy/policy.h"
 #include "lib/policy/routes.h"
 #include "lib/runtime/connection.h"
+#include "lib/runtime/target_dial.h"
 #include "lib/tls/client_hello.h"
 #include "lib/upstream/backends.h"
 #include "proxies/sni/config.h"
@@ -40,11 +40,12 @@ class SniSession final : public Session,
   /// What is needed only until an upstream answers.
   struct Opening {
     Opening(NetContext& context, SniSession& session, std::size_t limit)
-        : reader(limit), deadline(session), dialer(context, session) {}
+        : reader(limit), deadline(session), connector(context, session) {}
     tls::ClientHelloReader reader;
-    std::string received;  ///< everything the client has sent
-    Deadline deadline;     ///< handshake_timeout, then connection_timeout
-    Dialer dialer;
+    std::string received;              ///< everything the client has sent
+    Deadline deadline;                 ///< handshake_timeout, then connection_timeout
+    Connector connector;               ///< to a backend or a fixed place
+    std::optional<TargetDial> target;  ///< to where the client's name says
     std::vector<std::size_t> tried;    ///< backends, by index
     const Backend* backend = nullptr;  ///< of the connection's snapshot
     SteadyTime began;                  ///< dialing
@@ -70,7 +71,6 @@ class SniSession final : public Session,
   Reason judge(const Endpoint* address) const;
   void dial(const policy::Route& route);
   void try_backend();
-  void dial_to(const std::string& host, std::uint16_t port, std::chrono::milliseconds timeout);
   Reason on_address(const Endpoint& address) override;
   void on_dialed(Stream stream, const Endpoint& address, bool reused) override;
   void on_dial_failed(Reason reason) override;

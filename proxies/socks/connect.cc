@@ -7,19 +7,21 @@
 namespace arcus::socks {
 
 void SocksSession::dial() {
+  if (has_parents(connection_.config()))
+    if (const Reason denied = judge_for_parent(newest(), asked()); denied != Reason::ok)
+      return refuse(denied);
   phase_ = Phase::dialing;
   DialHandler& hears = *this;  // a private base: make_unique could not convert
-  dialer_ = std::make_unique<Dialer>(net(), hears);
-  dialer_->start({.host = host_,
-                  .port = port_,
-                  .timeout = connection_.config().connection_timeout(),
-                  .source = config().egress});
+  dialer_ = std::make_unique<TargetDial>(connection_, hears);
+  dialer_->start(host_, port_);
 }
 
 Reason SocksSession::on_address(const Endpoint& address) { return judge(newest(), asked(), address.address); }
 
 void SocksSession::on_dialed(Stream stream, const Endpoint& address, bool) {
   times_ = dialer_->times();
+  parent_slot_ = dialer_->take_slot();
+  via_parent_ = dialer_->has_parent();
   dialer_.reset();
   // SOCKS4's reply to CONNECT has no use for an address.
   const Endpoint bound = version_ == Version::v5 ? socket::local_endpoint(stream.fd()) : Endpoint{};

@@ -4,6 +4,7 @@
 
 #include "lib/base/time.h"
 #include "lib/policy/policy.h"
+#include "lib/runtime/target_dial.h"
 #include "proxies/socks/config.h"
 
 namespace arcus::socks {
@@ -21,6 +22,11 @@ Reason judge(const ServerConfig& config, const Asked& asked) {
   if (config_of(config).is_denied(asked.port)) return Reason::destination_denied;
   if (config.policy->empty()) return Reason::ok;
   const policy::Decision decision = config.policy->decide(question(asked), nullptr);
+  return decision.verdict == policy::Verdict::deny ? decision.reason : Reason::ok;
+}
+
+Reason judge_for_parent(const ServerConfig& config, const Asked& asked) {
+  const policy::Decision decision = decide_for_parent(config, question(asked));
   return decision.verdict == policy::Verdict::deny ? decision.reason : Reason::ok;
 }
 

@@ -19,6 +19,9 @@ struct Asked {
 /// By what is known without an address: ok, acl_denied, or destination_denied for a port nobody may reach.
 Reason judge(const ServerConfig& config, const Asked& asked);
 
+/// By the rules for what a parent proxy is to reach.
+Reason judge_for_parent(const ServerConfig& config, const Asked& asked);
+
 /// By the rules and the destination guard: may this client reach that address?
 Reason judge(const ServerConfig& config, const Asked& asked, const IpAddress& address);
 

@@ -181,6 +181,7 @@ void SocksSession::record(Reason reason) {
                       .method = has_asked_ ? name_of(command_) : "",
                       .target = target,
                       .version = has_asked_ ? name_of(version_) : "",
+                      .hierarchy = via_parent_ ? "FIRSTUP_PARENT" : "",
                       .upstream = upstream_,
                       .bytes_in = bytes_in_,
                       .bytes_out = bytes_out_,
@@ -199,8 +200,9 @@ void SocksSession::on_drain() {
 /// Rules that tightened end what they would not have let begin; datagrams are judged one by one anyway.
 void SocksSession::on_config() {
   if (phase_ == Phase::over || is_negotiating()) return;
-  Reason denied = judge(newest(), asked());
-  if (denied == Reason::ok && upstream_) denied = judge(newest(), asked(), upstream_->address);
+  Reason denied = via_parent_ ? judge_for_parent(newest(), asked()) : judge(newest(), asked());
+  if (denied == Reason::ok && upstream_ && !via_parent_)
+    denied = judge(newest(), asked(), upstream_->address);
   if (denied != Reason::ok) return on_kill(denied);
   if (association_) association_->forget_contacts();
 }

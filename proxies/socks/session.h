@@ -9,9 +9,9 @@
 
 #include "lib/net/backlog.h"
 #include "lib/net/deadline.h"
-#include "lib/net/dial.h"
 #include "lib/net/relay.h"
 #include "lib/runtime/connection.h"
+#include "lib/runtime/target_dial.h"
 #include "proxies/socks/association.h"
 #include "proxies/socks/binding.h"
 #include "proxies/socks/config.h"
@@ -100,11 +100,12 @@ class SocksSession final : public Session,
   Relay relay_;
   Deadline deadline_{*this};
   Backlog in_;  ///< read, not yet understood or not yet passed on
-  std::unique_ptr<Dialer> dialer_;
+  std::unique_ptr<TargetDial> dialer_;
   std::unique_ptr<Binding> binding_;
   std::unique_ptr<Association> association_;
   std::string host_;  ///< as the rules see it
   std::optional<Endpoint> upstream_;
+  BackendSlot parent_slot_;
   SteadyTime asked_at_;
   std::chrono::microseconds response_time_{0};
   DialTimes times_;
@@ -116,6 +117,7 @@ class SocksSession final : public Session,
   Phase phase_ = Phase::greeting;
   bool has_asked_ = false;
   bool served_ = false;
+  bool via_parent_ = false;
 };
 
 }  // namespace arcus::socks

@@ -50,13 +50,3 @@ TEST_CASE("reverse: a backend that refuses is passed over, all down is 503") {
   CHECK(down.status == 503);
   CHECK(has(down.head, "X-Arcus-Error: no_backend"));
 }
-
-TEST_CASE("reverse: backends of a kind that is not served yet are refused with the snapshot") {
-  for (const bool tls : {true, false}) {
-    CAPTURE(tls);
-    CHECK_THROWS(HttpWorker([&](wire::ServerConfig& config) {
-      config.backends.push_back(
-          {.id = "b", .host = "127.0.0.1", .port = 1, .role = tls ? "origin" : "parent_http", .tls = tls});
-    }));
-  }
-}
