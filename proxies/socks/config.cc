@@ -74,6 +74,8 @@ SocksConfig::SocksConfig(const ServerConfig& config)
     throw Error(ErrorKind::failed, "versions: a socks server needs at least one");
   if (std::ranges::none_of(commands_, [](bool on) { return on; }))
     throw Error(ErrorKind::failed, "commands: a socks server needs at least one");
+  if (!config.backends->empty())
+    throw Error(ErrorKind::failed, "a socks server has no backends but parent proxies");
   if (const std::string_view text = config.options.text("udp_advertise"); !text.empty()) {
     udp_advertise = IpAddress::parse(text);
     if (!udp_advertise) refuse("udp_advertise", text, "an address");

@@ -28,7 +28,10 @@ void SocksSession::begin(const Request& request) {
   const bool can_authenticate = version_ == Version::v5;
   if (!config().serves(version_) || (!can_authenticate && config().method != Method::none))
     return refuse(config().serves(version_) ? Reason::auth_required : Reason::unsupported_version);
-  if (!config().serves(command_)) return refuse(Reason::unsupported_method, Code::command_not_supported);
+  // A parent proxy is there for all that leaves; it is asked for connections only.
+  const bool possible = command_ == Command::connect || !has_parents(connection_.config());
+  if (!possible || !config().serves(command_))
+    return refuse(Reason::unsupported_method, Code::command_not_supported);
   if (const Reason denied = judge(newest(), asked()); denied != Reason::ok) return refuse(denied);
   deadline_.disarm();
   switch (command_) {

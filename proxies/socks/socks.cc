@@ -36,6 +36,7 @@ constinit const Protocol socks_protocol{
              .title = "SOCKS Proxy",
              .summary = "connect clients by SOCKS4, SOCKS4a and SOCKS5",
              .default_port = 1080,
+             .takes_backends = true,
              .forwards = true,
              .options = socks::socks_option_table},
     .make_config = make_config,
