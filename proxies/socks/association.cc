@@ -87,8 +87,7 @@ void Association::take_from_client(std::string_view bytes, const Endpoint& from)
   if (!is_client(from) || !parse_datagram(bytes, datagram)) return;
   client_.port = from.port;
   const Destination& to = datagram.destination;
-  if (to.address)
-    return send_to_any(to.address->to_string(), to.port, {&*to.address, 1}, datagram.payload, bytes.size());
+  if (to.address) return send_to_any({}, to.port, {&*to.address, 1}, datagram.payload, bytes.size());
   if (!handler_.may_resolve(to.name, to.port)) return;
   if (const auto known = context_.resolver.known(to.name); !known.empty())
     return send_to_any(to.name, to.port, known, datagram.payload, bytes.size());

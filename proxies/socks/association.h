@@ -25,7 +25,7 @@ namespace arcus::socks {
 
 class AssociationHandler {
  public:
-  /// May a datagram go there? `host` as the client named it.
+  /// May a datagram go there? `host` is the name the client gave; empty when it gave the address.
   virtual bool may_send(std::string_view host, const Endpoint& to) = 0;
   /// May one for `host` be resolved?
   virtual bool may_resolve(std::string_view host, std::uint16_t port) = 0;

@@ -32,7 +32,9 @@ void SocksSession::begin(const Request& request) {
   const bool possible = command_ == Command::connect || !has_parents(connection_.config());
   if (!possible || !config().serves(command_))
     return refuse(Reason::unsupported_method, Code::command_not_supported);
-  if (const Reason denied = judge(newest(), asked()); denied != Reason::ok) return refuse(denied);
+  // What an association is to reach its datagrams will say.
+  const Reason denied = command_ == Command::associate ? Reason::ok : judge(newest(), asked());
+  if (denied != Reason::ok) return refuse(denied);
   deadline_.disarm();
   switch (command_) {
     case Command::connect:

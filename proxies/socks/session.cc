@@ -200,11 +200,11 @@ void SocksSession::on_drain() {
 /// Rules that tightened end what they would not have let begin; datagrams are judged one by one anyway.
 void SocksSession::on_config() {
   if (phase_ == Phase::over || is_negotiating()) return;
+  if (association_) return association_->forget_contacts();
   Reason denied = via_parent_ ? judge_for_parent(newest(), asked()) : judge(newest(), asked());
   if (denied == Reason::ok && upstream_ && !via_parent_)
     denied = judge(newest(), asked(), upstream_->address);
-  if (denied != Reason::ok) return on_kill(denied);
-  if (association_) association_->forget_contacts();
+  if (denied != Reason::ok) on_kill(denied);
 }
 
 void SocksSession::on_kill(Reason reason) {

@@ -50,7 +50,9 @@ bool SocksSession::may_resolve(std::string_view host, std::uint16_t port) {
 }
 
 bool SocksSession::may_send(std::string_view host, const Endpoint& to) {
-  const Asked asked{connection_.peer().address, host, to.port};
+  // The text of an address matters to rules only.
+  const std::string literal = host.empty() && !newest().policy->empty() ? to.address.to_string() : "";
+  const Asked asked{connection_.peer().address, host.empty() ? literal : host, to.port};
   return judge(newest(), asked) == Reason::ok && judge(newest(), asked, to.address) == Reason::ok;
 }
 
