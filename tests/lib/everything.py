@@ -4,9 +4,9 @@ Called by tests/run. Stages, in this order (cheap first):
   lint       formatting, layers, coroutine forms, sizes, tables, manual, words; each lint's self-test
   unit       g++ -O2 with warnings as errors; every doctest binary, by test case
   black-box  the program from outside: real curl, nginx, sqlite3, signals
-  asan       g++ -O0 with address and undefined behaviour sanitizers: unit tests, black-box without timing
+  asan       g++ -O0 with address and undefined behaviour sanitizers: unit tests, black-box without timing (U21)
   tsan       g++ with the thread sanitizer: unit tests of the data plane
-  clang      clang 19 builds everything, with the fuzzers
+  clang      clang 19 reads every file of the program with warnings as errors, and builds the fuzzers
   fuzz       every fuzzer for a few seconds
 """
 import argparse
@@ -14,6 +14,7 @@ import concurrent.futures
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -104,6 +105,9 @@ def binary_of(folder):
 
 
 # ---- unit tests ------------------------------------------------------------
+MATCHES_NOTHING = "the filter matches no test case"
+
+
 def count_cases(argv, env):
     """How many doctest cases the command would run, or None when it is no doctest binary."""
     code, output, _ = run([*argv, "--count"], 60, env)
@@ -112,11 +116,11 @@ def count_cases(argv, env):
 
 
 def unit_test(test):
-    """Runs one Meson test; returns (passed, failed, detail, seconds)."""
+    """Runs one Meson test; returns (passed, failed, detail, seconds). No cases at all is no failure here: see U20."""
     env = {k: str(v) for k, v in test.get("env", {}).items()}
     wanted = count_cases(test["cmd"], env)
     if wanted == 0:
-        return 0, 1, "the filter matches no test case", 0.0
+        return 0, 0, MATCHES_NOTHING, 0.0
     code, output, seconds = run(test["cmd"], test.get("timeout") or 300, env, test.get("workdir") or ROOT)
     if wanted is None:
         return (1, 0, "", seconds) if code == 0 else (0, 1, output, seconds)
@@ -138,10 +142,18 @@ def run_unit_tests(tally, folder, label, env=None, only=None):
         tally.check(f"{label} unit tests exist", False, "no test was found in " + folder)
     for test in tests:
         test["env"] = {**(test.get("env") or {}), **(env or {})}
+    run_meson_tests(tally, tests, label)
+
+
+def run_meson_tests(tally, tests, label):
+    empty = []
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
         for test, result in zip(tests, pool.map(unit_test, tests)):
             passed, failed, detail, seconds = result
+            if detail == MATCHES_NOTHING:
+                empty.append(shlex.join(test["cmd"]))
             tally.add(f"{label} {test['name']}", passed, failed, detail, seconds)
+    tally.check(f"{label} U20 every doctest filter matches a case", not empty, "\n".join(empty))
 
 
 # ---- black box -------------------------------------------------------------
@@ -162,6 +174,42 @@ def run_black_box(tally, folder, label, extra=(), env=None):
         tally.add(f"{label} black-box", int(summary.group(1)), int(summary.group(2)), "see above")
     else:
         tally.check(f"{label} black-box", False, "the runner ended without a summary")
+
+
+# ---- the second compiler ---------------------------------------------------
+def sources_of(folder, program):
+    """(compile commands of every object in `program`, generated sources they need), from Ninja and Meson."""
+    path = os.path.relpath(program, folder)
+    inputs = set(subprocess.check_output(["ninja", "-C", folder, "-t", "inputs", path], text=True).splitlines())
+    with open(os.path.join(folder, "compile_commands.json"), encoding="utf-8") as file:
+        commands = [c for c in json.load(file) if c["output"] in inputs]
+    generated = sorted(i for i in inputs if i.endswith((".cc", ".h")) and not i.startswith((os.pardir, os.sep)))
+    return commands, generated
+
+
+def syntax_only(command):
+    """The compile command without making an object: every warning comes from the reading, and a fifth is saved."""
+    argv = shlex.split(command)
+    if os.path.basename(argv[0]) == "ccache":
+        argv.pop(0)
+    for option in ("-o", "-MF", "-MQ"):
+        at = argv.index(option)
+        del argv[at:at + 2]
+    return [a for a in argv if a not in ("-c", "-MD")] + ["-fsyntax-only"]
+
+
+def read_program(tally, folder, program):
+    """Has the compiler of `folder` look at every file of `program`."""
+    commands, generated = sources_of(folder, program)
+    code, output, seconds = run(["ninja", "-C", folder, *generated], 300)
+    if code != 0:
+        return tally.check("clang generated sources", False, output, seconds)
+    began = time.monotonic()
+    with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
+        results = pool.map(lambda c: run(syntax_only(c["command"]), 300, cwd=c["directory"]), commands)
+        wrong = [output for code, output, _ in results if code != 0]
+    tally.check(f"clang reads the program without a warning ({len(commands)} files)", commands and not wrong,
+                "\n".join(wrong), time.monotonic() - began)
 
 
 # ---- stages ----------------------------------------------------------------
@@ -202,8 +250,12 @@ class Stages:
             return
         env = {"ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1",
                "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
+        passed, failed = self.tally.passed, self.tally.failed
         run_unit_tests(self.tally, folder, "asan", env)
         run_black_box(self.tally, folder, "asan", ["--sanitized"], env)
+        ran = self.tally.passed - passed
+        self.tally.check(f"U21 the ASan and UBSan run of all tests is clean ({ran} passed)",
+                         ran > 0 and self.tally.failed == failed, "see the asan lines above")
 
     def tsan(self):
         # Some tests have an origin on a thread before they fork the worker: the sanitizer would rather die than follow.
@@ -213,13 +265,14 @@ class Stages:
             run_unit_tests(self.tally, folder, "tsan", {"TSAN_OPTIONS": "halt_on_error=1:die_after_fork=0"}, DATA_PLANE)
 
     def clang(self):
-        self.clang_folder()
+        if folder := self.clang_folder():
+            read_program(self.tally, folder, binary_of(folder))
 
     def clang_folder(self):
         options = ["-Ddebug=false", "-Doptimization=0", "-Dwerror=true", "-Dfuzz=true",
                    "-Dcpp_args=-Wno-deprecated-declarations"]  # libstdc++ 12's own, from std::stable_sort
         return self.folder("clang", options, {"CC": "clang-19", "CXX": "clang++-19"},
-                           lambda name: name == "arcusctl" or name.startswith("fuzz_"))
+                           lambda name: name.startswith("fuzz_"))
 
     def fuzz(self):
         folder = self.clang_folder()

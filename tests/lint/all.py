@@ -10,12 +10,13 @@ import layers
 import man
 import runner
 import sizes
+import stages
 import tables
 import words
 from common import ROOT
 
-LINTS = {"coroutines": coroutines, "format": format, "layers": layers, "man": man, "runner": runner, "sizes": sizes, "tables": tables,
-         "words": words}
+LINTS = {"coroutines": coroutines, "format": format, "layers": layers, "man": man, "runner": runner, "sizes": sizes,
+         "stages": stages, "tables": tables, "words": words}
 
 
 def report(name, problems):
@@ -29,8 +30,10 @@ def main():
     wanted = sys.argv[1:] or list(LINTS)
     failed = 0
     for name in wanted:
-        failed += report(f"{name} self-test", LINTS[name].self_test())
-        failed += report(name, LINTS[name].check(ROOT))
+        lint = LINTS[name]
+        title = f"{name} {lint.ACCEPTANCE}" if hasattr(lint, "ACCEPTANCE") else name
+        failed += report(f"{title} self-test", lint.self_test())
+        failed += report(title, lint.check(ROOT))
     return 1 if failed else 0
 
 

@@ -7,6 +7,8 @@ import re
 
 from common import expect, files, read, tree, without_comments
 
+ACCEPTANCE = "U21"  # no capturing lambda, no braced aggregate in the statement of a co_await
+
 PREFIX = re.compile(
     r"""^\s*(?:(?:else|case\b(?:[^:]|::)*:(?!:)|default:|(?:if|for|while|switch)\s*(?:constexpr\s*)?\((?P<head>.*)\))\s*)*
         (?:co_return\s+|\(void\)\s*|
