@@ -67,6 +67,10 @@ ClientHelloReader::Status ClientHelloReader::refuse(std::string_view why, Alert 
   return Status::bad;
 }
 
+ClientHelloReader::Status ClientHelloReader::too_long() noexcept {
+  return refuse("longer than allowed", Alert::illegal_parameter);
+}
+
 /// Collects the four bytes that say what the message is and how long. False when it is no ClientHello.
 bool ClientHelloReader::take_head(std::string_view payload) {
   while (head_size_ < head_.size() && head_size_ - before_ < payload.size()) {
@@ -83,7 +87,7 @@ ClientHelloReader::Status ClientHelloReader::read(std::string_view received) {
   if (received.empty()) return Status::need_more;
   if (received[0] != handshake_record) return Status::not_tls;
   while (true) {
-    if (record_ + record_head > max_received()) return refuse("too many records", Alert::none);
+    if (record_ + record_head > max_received()) return too_long();
     if (received.size() < record_ + record_head) return Status::need_more;
     Cursor head{received.substr(record_, record_head)};
     if (head.number(1) != handshake_record) return refuse("another record comes in between", Alert::none);
@@ -91,12 +95,12 @@ ClientHelloReader::Status ClientHelloReader::read(std::string_view received) {
     const std::size_t length = head.number(2);
     if (length == 0) return refuse("empty record", Alert::unexpected_message);
     if (length > max_record) return refuse("record of more than 16384 bytes", Alert::none);
+    if (record_ + record_head + length > max_received()) return too_long();
     const std::string_view payload = received.substr(record_ + record_head, length);
     if (!take_head(payload)) return refuse("not a ClientHello", Alert::unexpected_message);
-    if (message_ > limit_) return refuse("longer than allowed", Alert::illegal_parameter);
+    if (message_ > limit_) return too_long();
     if (message_ > 0 && before_ + length > message_)
       return refuse("more than the ClientHello in its record", Alert::unexpected_message);
-    if (record_ + record_head + length > max_received()) return refuse("too many records", Alert::none);
     if (payload.size() < length) return Status::need_more;
     if (message_ > 0 && before_ + length == message_) return parse(message_of(received));
     before_ += length;

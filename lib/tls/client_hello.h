@@ -62,6 +62,7 @@ class ClientHelloReader {
   static constexpr std::size_t slack = 4 * 1024;  ///< for the heads of records
 
   Status refuse(std::string_view why, Alert alert = Alert::decode_error) noexcept;
+  Status too_long() noexcept;
   bool take_head(std::string_view payload);
   std::string_view message_of(std::string_view received);
   Status parse(std::string_view message);

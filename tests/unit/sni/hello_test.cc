@@ -119,7 +119,7 @@ TEST_CASE("client hello: records of one byte each are read while they are few en
   std::size_t most = 0;
   for (std::size_t n = 0; n < bytes.size(); n += 7)
     if (reader.read(std::string_view{bytes}.substr(0, n)) == Status::need_more) most = n;
-  CHECK(answer_to(bytes) == "bad: too many records");
+  CHECK(answer_to(bytes) == "bad: longer than allowed");
   CHECK(most < reader.max_received());
 }
 
