@@ -77,6 +77,7 @@ END;
 CREATE TRIGGER server_delete_children AFTER DELETE ON server
 BEGIN
   DELETE FROM backend WHERE server_id = OLD.id;
+  DELETE FROM sni_route WHERE server_id = OLD.id;
   DELETE FROM acl WHERE server_id = OLD.id;
   DELETE FROM server_state WHERE server_id = OLD.id;
   DELETE FROM server_rate WHERE server_id = OLD.id;
@@ -94,7 +95,31 @@ BEGIN
   SELECT RAISE(ABORT, 'backend.address: this server already has that backend (use UPDATE)')
   WHERE EXISTS (SELECT 1 FROM backend WHERE (server_id = NEW.server_id AND address = NEW.address) OR id = NEW.id);
   SELECT RAISE(ABORT, 'backend.server_id: a server of this type takes no backends')
-  WHERE EXISTS (SELECT 1 FROM server s JOIN server_type t ON t.name = s.type WHERE s.id = NEW.server_id AND NOT t.takes_backends);
+  WHERE NEW.role = 'origin' AND EXISTS (SELECT 1 FROM server s JOIN server_type t ON t.name = s.type
+    WHERE s.id = NEW.server_id AND NOT t.takes_backends);
+  SELECT RAISE(ABORT, 'backend.role: a server of this type uses no parent proxies')
+  WHERE NEW.role <> 'origin' AND EXISTS (SELECT 1 FROM server s JOIN server_type t ON t.name = s.type
+    WHERE s.id = NEW.server_id AND NOT t.forwards);
+END;
+
+CREATE TRIGGER sni_route_insert_check BEFORE INSERT ON sni_route
+BEGIN
+  SELECT RAISE(ABORT, 'sni_route.server_id: this tenant has no such server')
+  WHERE NOT EXISTS (SELECT 1 FROM server WHERE id = NEW.server_id AND tenant_id = NEW.tenant_id);
+  SELECT RAISE(ABORT, 'sni_route.server_id: a server of this type has no routes')
+  WHERE EXISTS (SELECT 1 FROM server s JOIN server_type t ON t.name = s.type WHERE s.id = NEW.server_id AND NOT t.takes_routes);
+  SELECT RAISE(ABORT, 'sni_route.pattern: this server already has a route for that name (use UPDATE)')
+  WHERE EXISTS (SELECT 1 FROM sni_route WHERE (server_id = NEW.server_id AND pattern = NEW.pattern) OR id = NEW.id);
+END;
+
+CREATE TRIGGER sni_route_update_check BEFORE UPDATE ON sni_route
+BEGIN
+  SELECT RAISE(ABORT, 'sni_route.server_id: this tenant has no such server')
+  WHERE NOT EXISTS (SELECT 1 FROM server WHERE id = NEW.server_id AND tenant_id = NEW.tenant_id);
+  SELECT RAISE(ABORT, 'sni_route.server_id: a server of this type has no routes')
+  WHERE EXISTS (SELECT 1 FROM server s JOIN server_type t ON t.name = s.type WHERE s.id = NEW.server_id AND NOT t.takes_routes);
+  SELECT RAISE(ABORT, 'sni_route.pattern: this server already has a route for that name (use UPDATE)')
+  WHERE EXISTS (SELECT 1 FROM sni_route WHERE server_id = NEW.server_id AND pattern = NEW.pattern AND id <> OLD.id);
 END;
 
 CREATE TRIGGER acl_insert_check BEFORE INSERT ON acl
@@ -121,7 +146,11 @@ BEGIN
   SELECT RAISE(ABORT, 'backend.address: this server already has that backend (use UPDATE)')
   WHERE EXISTS (SELECT 1 FROM backend WHERE server_id = NEW.server_id AND address = NEW.address AND id <> OLD.id);
   SELECT RAISE(ABORT, 'backend.server_id: a server of this type takes no backends')
-  WHERE EXISTS (SELECT 1 FROM server s JOIN server_type t ON t.name = s.type WHERE s.id = NEW.server_id AND NOT t.takes_backends);
+  WHERE NEW.role = 'origin' AND EXISTS (SELECT 1 FROM server s JOIN server_type t ON t.name = s.type
+    WHERE s.id = NEW.server_id AND NOT t.takes_backends);
+  SELECT RAISE(ABORT, 'backend.role: a server of this type uses no parent proxies')
+  WHERE NEW.role <> 'origin' AND EXISTS (SELECT 1 FROM server s JOIN server_type t ON t.name = s.type
+    WHERE s.id = NEW.server_id AND NOT t.forwards);
 END;
 
 CREATE TRIGGER acl_update_check BEFORE UPDATE ON acl
@@ -182,6 +211,21 @@ BEGIN
 END;
 
 CREATE TRIGGER backend_delete_generation AFTER DELETE ON backend
+BEGIN
+  UPDATE server SET generation = generation + 1 WHERE id = OLD.server_id;
+END;
+
+CREATE TRIGGER sni_route_insert_generation AFTER INSERT ON sni_route
+BEGIN
+  UPDATE server SET generation = generation + 1 WHERE id = NEW.server_id;
+END;
+
+CREATE TRIGGER sni_route_update_generation AFTER UPDATE ON sni_route
+BEGIN
+  UPDATE server SET generation = generation + 1 WHERE id IN (NEW.server_id, OLD.server_id);
+END;
+
+CREATE TRIGGER sni_route_delete_generation AFTER DELETE ON sni_route
 BEGIN
   UPDATE server SET generation = generation + 1 WHERE id = OLD.server_id;
 END;
@@ -288,8 +332,12 @@ BEGIN
       'keepalive_timeout_ms', NEW.keepalive_timeout_ms, 'response_timeout_ms', NEW.response_timeout_ms,
       'body_timeout_ms', NEW.body_timeout_ms, 'idle_timeout_ms', NEW.idle_timeout_ms,
       'drain_timeout_ms', NEW.drain_timeout_ms, 'enable_tls', NEW.enable_tls,
-      'tls_cert_path', NEW.tls_cert_path, 'tls_key_path', NEW.tls_key_path, 'lb', NEW.lb,
-      'access_log', NEW.access_log, 'access_log_format', NEW.access_log_format, 'config', json(NEW.config),
+      'tls_cert_path', NEW.tls_cert_path, 'tls_key_path', NEW.tls_key_path,
+      'handshake_timeout_ms', NEW.handshake_timeout_ms, 'tls_min_version', NEW.tls_min_version,
+      'tls_max_version', NEW.tls_max_version, 'tls_ciphers', NEW.tls_ciphers, 'alpn', NEW.alpn,
+      'client_auth', NEW.client_auth, 'client_ca_path', NEW.client_ca_path,
+      'proxy_protocol_in', NEW.proxy_protocol_in, 'proxy_protocol_from', NEW.proxy_protocol_from,
+      'proxy_protocol_out', NEW.proxy_protocol_out, 'lb', NEW.lb, 'access_log', NEW.access_log, 'access_log_format', NEW.access_log_format, 'config', json(NEW.config),
       'labels', json(NEW.labels), 'restart_seq', NEW.restart_seq, 'reload_seq', NEW.reload_seq),
     (SELECT reason FROM audit_context));
 END;
@@ -298,7 +346,9 @@ CREATE TRIGGER server_update_audit AFTER UPDATE OF
   id, tenant_id, name, type, template, description, enabled, desired_state, listen_addr, listen_port, backlog,
   allow_open, max_connections, max_connections_per_client, connection_timeout_ms, header_timeout_ms,
   keepalive_timeout_ms, response_timeout_ms, body_timeout_ms, idle_timeout_ms, drain_timeout_ms, enable_tls,
-  tls_cert_path, tls_key_path, lb, access_log, access_log_format, config, labels, restart_seq, reload_seq
+  tls_cert_path, tls_key_path, handshake_timeout_ms, tls_min_version, tls_max_version, tls_ciphers, alpn, client_auth,
+  client_ca_path, proxy_protocol_in, proxy_protocol_from, proxy_protocol_out, lb, access_log, access_log_format, config,
+  labels, restart_seq, reload_seq
 ON server
 BEGIN
   INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
@@ -323,8 +373,12 @@ BEGIN
       'keepalive_timeout_ms', OLD.keepalive_timeout_ms, 'response_timeout_ms', OLD.response_timeout_ms,
       'body_timeout_ms', OLD.body_timeout_ms, 'idle_timeout_ms', OLD.idle_timeout_ms,
       'drain_timeout_ms', OLD.drain_timeout_ms, 'enable_tls', OLD.enable_tls,
-      'tls_cert_path', OLD.tls_cert_path, 'tls_key_path', OLD.tls_key_path, 'lb', OLD.lb,
-      'access_log', OLD.access_log, 'access_log_format', OLD.access_log_format, 'config', json(OLD.config),
+      'tls_cert_path', OLD.tls_cert_path, 'tls_key_path', OLD.tls_key_path,
+      'handshake_timeout_ms', OLD.handshake_timeout_ms, 'tls_min_version', OLD.tls_min_version,
+      'tls_max_version', OLD.tls_max_version, 'tls_ciphers', OLD.tls_ciphers, 'alpn', OLD.alpn,
+      'client_auth', OLD.client_auth, 'client_ca_path', OLD.client_ca_path,
+      'proxy_protocol_in', OLD.proxy_protocol_in, 'proxy_protocol_from', OLD.proxy_protocol_from,
+      'proxy_protocol_out', OLD.proxy_protocol_out, 'lb', OLD.lb, 'access_log', OLD.access_log, 'access_log_format', OLD.access_log_format, 'config', json(OLD.config),
       'labels', json(OLD.labels), 'restart_seq', OLD.restart_seq, 'reload_seq', OLD.reload_seq),
     json_object(
       'id', NEW.id, 'tenant_id', NEW.tenant_id, 'name', NEW.name, 'type', NEW.type, 'template', NEW.template,
@@ -336,8 +390,12 @@ BEGIN
       'keepalive_timeout_ms', NEW.keepalive_timeout_ms, 'response_timeout_ms', NEW.response_timeout_ms,
       'body_timeout_ms', NEW.body_timeout_ms, 'idle_timeout_ms', NEW.idle_timeout_ms,
       'drain_timeout_ms', NEW.drain_timeout_ms, 'enable_tls', NEW.enable_tls,
-      'tls_cert_path', NEW.tls_cert_path, 'tls_key_path', NEW.tls_key_path, 'lb', NEW.lb,
-      'access_log', NEW.access_log, 'access_log_format', NEW.access_log_format, 'config', json(NEW.config),
+      'tls_cert_path', NEW.tls_cert_path, 'tls_key_path', NEW.tls_key_path,
+      'handshake_timeout_ms', NEW.handshake_timeout_ms, 'tls_min_version', NEW.tls_min_version,
+      'tls_max_version', NEW.tls_max_version, 'tls_ciphers', NEW.tls_ciphers, 'alpn', NEW.alpn,
+      'client_auth', NEW.client_auth, 'client_ca_path', NEW.client_ca_path,
+      'proxy_protocol_in', NEW.proxy_protocol_in, 'proxy_protocol_from', NEW.proxy_protocol_from,
+      'proxy_protocol_out', NEW.proxy_protocol_out, 'lb', NEW.lb, 'access_log', NEW.access_log, 'access_log_format', NEW.access_log_format, 'config', json(NEW.config),
       'labels', json(NEW.labels), 'restart_seq', NEW.restart_seq, 'reload_seq', NEW.reload_seq),
     (SELECT reason FROM audit_context));
 END;
@@ -360,8 +418,12 @@ BEGIN
       'keepalive_timeout_ms', OLD.keepalive_timeout_ms, 'response_timeout_ms', OLD.response_timeout_ms,
       'body_timeout_ms', OLD.body_timeout_ms, 'idle_timeout_ms', OLD.idle_timeout_ms,
       'drain_timeout_ms', OLD.drain_timeout_ms, 'enable_tls', OLD.enable_tls,
-      'tls_cert_path', OLD.tls_cert_path, 'tls_key_path', OLD.tls_key_path, 'lb', OLD.lb,
-      'access_log', OLD.access_log, 'access_log_format', OLD.access_log_format, 'config', json(OLD.config),
+      'tls_cert_path', OLD.tls_cert_path, 'tls_key_path', OLD.tls_key_path,
+      'handshake_timeout_ms', OLD.handshake_timeout_ms, 'tls_min_version', OLD.tls_min_version,
+      'tls_max_version', OLD.tls_max_version, 'tls_ciphers', OLD.tls_ciphers, 'alpn', OLD.alpn,
+      'client_auth', OLD.client_auth, 'client_ca_path', OLD.client_ca_path,
+      'proxy_protocol_in', OLD.proxy_protocol_in, 'proxy_protocol_from', OLD.proxy_protocol_from,
+      'proxy_protocol_out', OLD.proxy_protocol_out, 'lb', OLD.lb, 'access_log', OLD.access_log, 'access_log_format', OLD.access_log_format, 'config', json(OLD.config),
       'labels', json(OLD.labels), 'restart_seq', OLD.restart_seq, 'reload_seq', OLD.reload_seq),
     NULL,
     (SELECT reason FROM audit_context));
@@ -380,12 +442,16 @@ BEGIN
     json_object(
       'id', NEW.id, 'tenant_id', NEW.tenant_id, 'server_id', NEW.server_id, 'address', NEW.address,
       'position', NEW.position, 'weight', NEW.weight, 'backup', NEW.backup,
-      'max_connections', NEW.max_connections, 'admin_state', NEW.admin_state, 'labels', json(NEW.labels)),
+      'max_connections', NEW.max_connections, 'admin_state', NEW.admin_state, 'role', NEW.role,
+      'tls', NEW.tls, 'tls_verify', NEW.tls_verify, 'tls_server_name', NEW.tls_server_name,
+      'tls_ca_path', NEW.tls_ca_path, 'user_name', NEW.user_name, 'password_path', NEW.password_path,
+      'labels', json(NEW.labels)),
     (SELECT reason FROM audit_context));
 END;
 
 CREATE TRIGGER backend_update_audit AFTER UPDATE OF
-  id, tenant_id, server_id, address, position, weight, backup, max_connections, admin_state, labels
+  id, tenant_id, server_id, address, position, weight, backup, max_connections, admin_state, role, tls, tls_verify,
+  tls_server_name, tls_ca_path, user_name, password_path, labels
 ON backend
 BEGIN
   INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
@@ -398,11 +464,17 @@ BEGIN
     json_object(
       'id', OLD.id, 'tenant_id', OLD.tenant_id, 'server_id', OLD.server_id, 'address', OLD.address,
       'position', OLD.position, 'weight', OLD.weight, 'backup', OLD.backup,
-      'max_connections', OLD.max_connections, 'admin_state', OLD.admin_state, 'labels', json(OLD.labels)),
+      'max_connections', OLD.max_connections, 'admin_state', OLD.admin_state, 'role', OLD.role,
+      'tls', OLD.tls, 'tls_verify', OLD.tls_verify, 'tls_server_name', OLD.tls_server_name,
+      'tls_ca_path', OLD.tls_ca_path, 'user_name', OLD.user_name, 'password_path', OLD.password_path,
+      'labels', json(OLD.labels)),
     json_object(
       'id', NEW.id, 'tenant_id', NEW.tenant_id, 'server_id', NEW.server_id, 'address', NEW.address,
       'position', NEW.position, 'weight', NEW.weight, 'backup', NEW.backup,
-      'max_connections', NEW.max_connections, 'admin_state', NEW.admin_state, 'labels', json(NEW.labels)),
+      'max_connections', NEW.max_connections, 'admin_state', NEW.admin_state, 'role', NEW.role,
+      'tls', NEW.tls, 'tls_verify', NEW.tls_verify, 'tls_server_name', NEW.tls_server_name,
+      'tls_ca_path', NEW.tls_ca_path, 'user_name', NEW.user_name, 'password_path', NEW.password_path,
+      'labels', json(NEW.labels)),
     (SELECT reason FROM audit_context));
 END;
 
@@ -418,7 +490,58 @@ BEGIN
     json_object(
       'id', OLD.id, 'tenant_id', OLD.tenant_id, 'server_id', OLD.server_id, 'address', OLD.address,
       'position', OLD.position, 'weight', OLD.weight, 'backup', OLD.backup,
-      'max_connections', OLD.max_connections, 'admin_state', OLD.admin_state, 'labels', json(OLD.labels)),
+      'max_connections', OLD.max_connections, 'admin_state', OLD.admin_state, 'role', OLD.role,
+      'tls', OLD.tls, 'tls_verify', OLD.tls_verify, 'tls_server_name', OLD.tls_server_name,
+      'tls_ca_path', OLD.tls_ca_path, 'user_name', OLD.user_name, 'password_path', OLD.password_path,
+      'labels', json(OLD.labels)),
+    NULL,
+    (SELECT reason FROM audit_context));
+END;
+
+CREATE TRIGGER sni_route_insert_audit AFTER INSERT ON sni_route
+BEGIN
+  INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
+  VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
+    'route.add',
+    (SELECT name FROM tenant WHERE id = NEW.tenant_id),
+    coalesce((SELECT t.name || '/' || s.name FROM server s JOIN tenant t ON t.id = s.tenant_id WHERE s.id = NEW.server_id), '?')
+      || ' ' || NEW.pattern,
+    NEW.id,
+    NULL,
+    json_object(
+      'id', NEW.id, 'tenant_id', NEW.tenant_id, 'server_id', NEW.server_id, 'pattern', NEW.pattern, 'target', NEW.target),
+    (SELECT reason FROM audit_context));
+END;
+
+CREATE TRIGGER sni_route_update_audit AFTER UPDATE OF
+  id, tenant_id, server_id, pattern, target
+ON sni_route
+BEGIN
+  INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
+  VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
+    'route.set',
+    (SELECT name FROM tenant WHERE id = NEW.tenant_id),
+    coalesce((SELECT t.name || '/' || s.name FROM server s JOIN tenant t ON t.id = s.tenant_id WHERE s.id = NEW.server_id), '?')
+      || ' ' || NEW.pattern,
+    NEW.id,
+    json_object(
+      'id', OLD.id, 'tenant_id', OLD.tenant_id, 'server_id', OLD.server_id, 'pattern', OLD.pattern, 'target', OLD.target),
+    json_object(
+      'id', NEW.id, 'tenant_id', NEW.tenant_id, 'server_id', NEW.server_id, 'pattern', NEW.pattern, 'target', NEW.target),
+    (SELECT reason FROM audit_context));
+END;
+
+CREATE TRIGGER sni_route_delete_audit AFTER DELETE ON sni_route
+BEGIN
+  INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
+  VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
+    'route.remove',
+    (SELECT name FROM tenant WHERE id = OLD.tenant_id),
+    coalesce((SELECT t.name || '/' || s.name FROM server s JOIN tenant t ON t.id = s.tenant_id WHERE s.id = OLD.server_id), '?')
+      || ' ' || OLD.pattern,
+    OLD.id,
+    json_object(
+      'id', OLD.id, 'tenant_id', OLD.tenant_id, 'server_id', OLD.server_id, 'pattern', OLD.pattern, 'target', OLD.target),
     NULL,
     (SELECT reason FROM audit_context));
 END;

@@ -35,8 +35,10 @@ SELECT s.id, t.name AS tenant, s.name, s.type,
   iif(a.alive, st.bound_addr, NULL) AS bound_addr,
   iif(a.alive, st.bound_port, NULL) AS bound_port,
   s.backlog, s.allow_open, s.max_connections, s.max_connections_per_client,
-  s.connection_timeout_ms, s.header_timeout_ms, s.keepalive_timeout_ms, s.response_timeout_ms, s.body_timeout_ms,
-  s.idle_timeout_ms, s.drain_timeout_ms, s.enable_tls, s.tls_cert_path, s.tls_key_path, s.lb,
+  s.connection_timeout_ms, s.handshake_timeout_ms, s.header_timeout_ms, s.keepalive_timeout_ms, s.response_timeout_ms, s.body_timeout_ms,
+  s.idle_timeout_ms, s.drain_timeout_ms, s.enable_tls, s.tls_cert_path, s.tls_key_path,
+  s.tls_min_version, s.tls_max_version, s.tls_ciphers, s.alpn, s.client_auth, s.client_ca_path,
+  s.proxy_protocol_in, s.proxy_protocol_from, s.proxy_protocol_out, s.lb,
   s.access_log, s.access_log_format, s.config, s.labels,
   s.restart_seq, s.reload_seq, s.generation,
   coalesce(st.observed_generation, 0) AS observed_generation,
@@ -124,12 +126,20 @@ SELECT name AS tenant, enabled, total_servers AS servers, running_servers AS run
 FROM tenant_full;
 
 CREATE VIEW backends AS
-SELECT t.name || '/' || s.name AS server, b.address AS backend, b.weight, b.backup, b.admin_state AS state,
+SELECT t.name || '/' || s.name AS server, b.address AS backend, b.role, b.weight, b.backup, b.tls,
+  b.admin_state AS state,
   coalesce(bs.state, 'unknown') AS health, bs.since, bs.last_error, b.id
 FROM backend b
 JOIN server s ON s.id = b.server_id
 JOIN tenant t ON t.id = b.tenant_id
 LEFT JOIN backend_state bs ON bs.backend_id = b.id;
+
+CREATE VIEW routes AS
+SELECT t.name || '/' || s.name AS server, r.pattern, r.target, r.id
+FROM sni_route r
+JOIN server s ON s.id = r.server_id
+JOIN tenant t ON t.id = r.tenant_id
+ORDER BY t.name, s.name, r.pattern = '*', r.pattern GLOB '[*]*', r.pattern;
 
 -- In the order in which they are judged: a server's own rules first, then its tenant's.
 CREATE VIEW rules AS
@@ -220,6 +230,7 @@ VALUES
   ('look', 'SELECT * FROM tenants;', 'every tenant with its sums'),
   ('look', 'SELECT * FROM problems;', 'what is wrong, and the command to type'),
   ('look', 'SELECT * FROM backends;', 'who serves behind each server'),
+  ('look', 'SELECT * FROM routes;', 'where server names lead'),
   ('look', 'SELECT * FROM rules;', 'access rules in the order in which they are judged'),
   ('look', 'SELECT * FROM health;', 'the last health check of each server'),
   ('look', 'SELECT * FROM traffic;', 'what moves now, per second'),
