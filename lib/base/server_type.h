@@ -36,6 +36,7 @@ struct ServerType {
   bool needs_backend = false;   ///< refused without at least one backend
   bool takes_backends = false;  ///< backends are of use here
   bool needs_certificate = false;
+  bool takes_routes = false;  ///< chooses by server name: table sni_route
   bool forwards =
       false;  ///< the client chooses the destination: destination guard and open-proxy guard apply
   std::string_view default_health = "tcp";

@@ -15,14 +15,15 @@ static void sync_types(Database& db, const Catalog& catalog) {
   for (const ServerType* type : catalog.server_types) {
     db.exec(
         "INSERT INTO server_type (name, title, summary, default_port, needs_backend, takes_backends, "
-        "needs_certificate, forwards) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET title = excluded.title, summary = "
+        "needs_certificate, forwards, takes_routes) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET title = excluded.title, summary "
+        "= "
         "excluded.summary, "
         "default_port = excluded.default_port, needs_backend = excluded.needs_backend, "
         "takes_backends = excluded.takes_backends, needs_certificate = excluded.needs_certificate, "
-        "forwards = excluded.forwards",
+        "forwards = excluded.forwards, takes_routes = excluded.takes_routes",
         type->name, type->title, type->summary, type->default_port, type->needs_backend, type->takes_backends,
-        type->needs_certificate, type->forwards);
+        type->needs_certificate, type->forwards, type->takes_routes);
     for (const OptionSpec& option : type->options) {
       std::string words;
       for (const std::string_view word : option.words) (words += words.empty() ? "" : " ") += word;
@@ -83,8 +84,8 @@ static std::string fingerprint(const Catalog& catalog) {
   };
   for (const ServerType* type : catalog.server_types) {
     mix(type->name), mix(type->title), mix(type->summary), mix(std::to_string(type->default_port));
-    mix(std::to_string(type->needs_backend * 8 + type->takes_backends * 4 + type->needs_certificate * 2 +
-                       type->forwards));
+    mix(std::to_string(type->takes_routes * 16 + type->needs_backend * 8 + type->takes_backends * 4 +
+                       type->needs_certificate * 2 + type->forwards));
     for (const OptionSpec& option : type->options) {
       mix(option.key), mix(name_of(option.kind)), mix(option.fallback), mix(option.help);
       mix(std::to_string(option.min)), mix(std::to_string(option.max));

@@ -22,6 +22,14 @@ OptionMap config_map(std::string_view json) {
   return out;
 }
 
+std::optional<std::string> tls_version_of(const Server& server) {
+  const OptionMap options = config_map(server.config);
+  const auto found = options.find("tls_version");
+  if (found == options.end() || found->second == "TLS1.2") return server.tls_min_version;
+  if (found->second == "TLS1.3") return "1.3";
+  return std::nullopt;
+}
+
 static void check_config(const Server& server, const ServerType& type, std::vector<std::string>& problems) {
   const Json object = Json::parse(server.config, nullptr, false);
   if (!object.is_object()) {
@@ -32,6 +40,11 @@ static void check_config(const Server& server, const ServerType& type, std::vect
   for (const OptionSpec& spec : type.options) keys.emplace_back(spec.key);
   for (const auto& [key, value] : object.items()) {
     if (key.starts_with("x_")) continue;
+    if (key == "tls_version" && type.needs_certificate) {
+      if (!tls_version_of(server))
+        problems.push_back("config.tls_version: TLS1.2 or TLS1.3, not '" + option_text(value) + "'");
+      continue;
+    }
     const OptionSpec* found = nullptr;
     for (const OptionSpec& spec : type.options)
       if (spec.key == key) found = &spec;
@@ -51,11 +64,46 @@ static void check_tls(const Server& server, const ServerType& type, std::vector<
       problems.push_back("enable_tls: type '" + server.type + "' serves no TLS");
     return;
   }
-  if (!server.tls_cert_path || !server.tls_key_path)
-    problems.push_back("tls_cert_path: type '" + server.type + "' needs a certificate and a key");
+  if (!server.tls_cert_path)
+    problems.push_back("tls_cert_path: type '" + server.type +
+                       "' needs a certificate and a key (--cert cert.pem --key key.pem)");
+  if (server.tls_max_version && *server.tls_max_version < server.tls_min_version)
+    problems.push_back("tls_max_version: " + *server.tls_max_version + " is older than tls_min_version " +
+                       server.tls_min_version);
+  if (server.client_auth != "none" && !server.client_ca_path)
+    problems.push_back("client_ca_path: client_auth '" + server.client_auth +
+                       "' needs the authorities that sign clients (--client-ca ca.pem)");
 }
 
-std::vector<std::string> check_server(const Server& server, std::size_t backends, bool client_rules,
+static void check_proxy_protocol(const Server& server, std::vector<std::string>& problems) {
+  if (server.proxy_protocol_in != "off" && !server.proxy_protocol_from)
+    problems.emplace_back(
+        "proxy_protocol_from: proxy_protocol_in needs the networks that may send it "
+        "(--proxy-protocol-from 10.0.0.0/8)");
+  if (!server.proxy_protocol_from) return;
+  for (const std::string& part : split(*server.proxy_protocol_from, ','))
+    if (!Cidr::parse(part))
+      problems.push_back("proxy_protocol_from: networks such as 10.0.0.0/8, separated by commas, not '" +
+                         part + "'");
+}
+
+static void check_upstreams(const ServerType& type, const Surroundings& around,
+                            std::vector<std::string>& problems) {
+  const std::string name{type.name};
+  if (type.needs_backend && around.backends == 0)
+    problems.push_back("backends: type '" + name + "' needs at least one (--backend HOST:PORT)");
+  if (!type.takes_backends && around.backends > 0)
+    problems.push_back("backends: type '" + name + "' takes none");
+  if (!type.forwards && around.parents > 0)
+    problems.push_back("backends: type '" + name + "' uses no parent proxies");
+  if (around.parents > 0 && around.backends > 0)
+    problems.emplace_back("backends: a server has backends or parent proxies, not both");
+  if (!type.takes_routes && around.routes > 0) problems.push_back("routes: type '" + name + "' has none");
+  if (type.takes_routes && around.routes == 0 && around.backends == 0)
+    problems.push_back("routes: type '" + name + "' needs a route or a backend (--route NAME=HOST:PORT)");
+}
+
+std::vector<std::string> check_server(const Server& server, const Surroundings& around,
                                       const Catalog& catalog) {
   std::vector<std::string> problems;
   const ServerType* type = catalog.find_type(server.type);
@@ -73,14 +121,12 @@ std::vector<std::string> check_server(const Server& server, std::size_t backends
   for (const AlgorithmInfo& algorithm : catalog.algorithms)
     known_lb = known_lb || algorithm.name == server.lb;
   if (!known_lb) problems.push_back("lb: no such algorithm '" + server.lb + "'");
-  if (type->needs_backend && backends == 0)
-    problems.push_back("backends: type '" + server.type + "' needs at least one (--backend HOST:PORT)");
-  if (!type->takes_backends && backends > 0)
-    problems.push_back("backends: type '" + server.type + "' takes none");
+  check_upstreams(*type, around, problems);
   check_tls(server, *type, problems);
+  check_proxy_protocol(server, problems);
   check_config(server, *type, problems);
-  const bool open = type->forwards && backends == 0 && address && !address->is_loopback();
-  if (open && !client_rules && !server.allow_open)
+  const bool open = type->forwards && around.backends == 0 && address && !address->is_loopback();
+  if (open && !around.client_rules && !server.allow_open)
     problems.push_back(
         "allow_open: " + server.listen_addr +
         " is reachable from outside and nothing restricts who may use this proxy; either name the clients "

@@ -15,6 +15,13 @@ using Kind = Column::Kind;
 static constexpr std::array<std::string_view, 3> log_formats{"combined", "json", "squid"};
 static constexpr std::array<std::string_view, 2> desired_states{"running", "stopped"};
 static constexpr std::array<std::string_view, 3> admin_states{"disabled", "drain", "enabled"};
+static constexpr std::array<std::string_view, 3> client_auths{"none", "request", "require"};
+static constexpr std::array<std::string_view, 4> proxy_protocols_in{"any", "off", "v1", "v2"};
+static constexpr std::array<std::string_view, 3> proxy_protocols_out{"off", "v1", "v2"};
+static constexpr std::array<std::string_view, 4> roles{"origin", "parent_http", "parent_https",
+                                                       "parent_socks5"};
+static constexpr std::array<std::string_view, 2> tls_versions{"1.2", "1.3"};
+static constexpr std::array<std::string_view, 3> verifications{"ca", "full", "none"};
 static constexpr std::int64_t day_ms = 86'400'000;
 
 static constexpr std::array<Column, 9> tenant_table{{
@@ -30,13 +37,16 @@ static constexpr std::array<Column, 9> tenant_table{{
 }};
 static_assert(std::ranges::is_sorted(tenant_table, {}, &Column::key));
 
-static constexpr std::array<Column, 26> server_table{{
+static constexpr std::array<Column, 36> server_table{{
     {"access_log", Kind::boolean, "write access records"},
     {"access_log_format", Kind::choice, "form of access records; unset = the tenant's", 0, 0, true,
      log_formats},
     {"allow_open", Kind::boolean, "may be an open proxy on a public address"},
+    {"alpn", Kind::text, "application protocols offered in TLS; unset = the type's own", 0, 0, true},
     {"backlog", Kind::integer, "connections waiting to be accepted", 1, 65'535},
     {"body_timeout_ms", Kind::duration_ms, "longest pause inside a body", 1, day_ms},
+    {"client_auth", Kind::choice, "client certificates in TLS", 0, 0, false, client_auths},
+    {"client_ca_path", Kind::text, "who may have signed client certificates, PEM", 0, 0, true},
     {"config", Kind::json, "the type's own options as a JSON object"},
     {"connection_timeout_ms", Kind::duration_ms, "the whole way to the upstream: DNS, TCP, TLS", 1, day_ms},
     {"description", Kind::text, "free text"},
@@ -44,6 +54,7 @@ static constexpr std::array<Column, 26> server_table{{
     {"drain_timeout_ms", Kind::duration_ms, "how long connections may take to end on stop", 0, day_ms},
     {"enable_tls", Kind::boolean, "serve TLS (types that do)"},
     {"enabled", Kind::boolean, "false takes the server out of service, its port is free for others"},
+    {"handshake_timeout_ms", Kind::duration_ms, "PROXY header, TLS and SOCKS handshakes in all", 1, day_ms},
     {"header_timeout_ms", Kind::duration_ms, "a request head must be complete in this time", 1, day_ms},
     {"idle_timeout_ms", Kind::duration_ms, "a tunnel without a byte either way is closed", 1, 7 * day_ms},
     {"keepalive_timeout_ms", Kind::duration_ms, "wait for the next request on a kept connection", 1, day_ms},
@@ -53,20 +64,37 @@ static constexpr std::array<Column, 26> server_table{{
     {"listen_port", Kind::port, "port to listen on; 0 = any free one"},
     {"max_connections", Kind::integer, "connections at once; 0 = unlimited", 0, 4'294'967'295},
     {"max_connections_per_client", Kind::integer, "connections at once from one address; 0 = unlimited"},
+    {"proxy_protocol_from", Kind::text, "networks that may send PROXY headers, separated by commas", 0, 0,
+     true},
+    {"proxy_protocol_in", Kind::choice, "a PROXY header is required from clients", 0, 0, false,
+     proxy_protocols_in},
+    {"proxy_protocol_out", Kind::choice, "send a PROXY header to upstreams", 0, 0, false,
+     proxy_protocols_out},
     {"response_timeout_ms", Kind::duration_ms, "request sent to response head", 1, day_ms},
     {"template", Kind::text, "where the values came from", 0, 0, true},
-    {"tls_cert_path", Kind::text, "certificate chain, PEM", 0, 0, true},
-    {"tls_key_path", Kind::text, "private key, PEM", 0, 0, true},
+    {"tls_cert_path", Kind::text, "certificate chain, PEM; or a folder of such files with their keys", 0, 0,
+     true},
+    {"tls_ciphers", Kind::text, "OpenSSL's list for TLS 1.2; unset = ECDHE with AEAD", 0, 0, true},
+    {"tls_key_path", Kind::text, "private key, PEM; unset = in the certificate's file", 0, 0, true},
+    {"tls_max_version", Kind::choice, "newest TLS version; unset = no bound", 0, 0, true, tls_versions},
+    {"tls_min_version", Kind::choice, "oldest TLS version", 0, 0, false, tls_versions},
     {"type", Kind::text, "server type"},
 }};
 static_assert(std::ranges::is_sorted(server_table, {}, &Column::key));
 
-static constexpr std::array<Column, 5> backend_table{{
+static constexpr std::array<Column, 12> backend_table{{
     {"admin_state", Kind::choice, "enabled, drain (no new connections) or disabled", 0, 0, false,
      admin_states},
     {"backup", Kind::boolean, "used only when no other backend can serve"},
     {"labels", Kind::json, "labels as a JSON object"},
     {"max_connections", Kind::integer, "connections at once; 0 = unlimited"},
+    {"password_path", Kind::text, "file with the password for a parent proxy", 0, 0, true},
+    {"role", Kind::choice, "origin, or a parent proxy and its protocol", 0, 0, false, roles},
+    {"tls", Kind::boolean, "speak TLS to it"},
+    {"tls_ca_path", Kind::text, "authorities to trust, PEM; unset = the system's", 0, 0, true},
+    {"tls_server_name", Kind::text, "name for SNI and verification; unset = its host", 0, 0, true},
+    {"tls_verify", Kind::choice, "full (chain and name), ca (chain) or none", 0, 0, false, verifications},
+    {"user_name", Kind::text, "credentials for a parent proxy", 0, 0, true},
     {"weight", Kind::integer, "share of the traffic", 1, 256},
 }};
 static_assert(std::ranges::is_sorted(backend_table, {}, &Column::key));

@@ -25,7 +25,9 @@ Desired load_desired(Database& db) {
     ServerState state = server_state(db, server.id);
     std::vector<Backend> backends = list_backends(db, server.id);
     std::vector<Rule> rules = std::move(server_rules[server.id]);
-    out.servers.push_back({std::move(server), std::move(state), std::move(backends), std::move(rules)});
+    std::vector<Route> routes = list_routes(db, server.id);
+    out.servers.push_back(
+        {std::move(server), std::move(state), std::move(backends), std::move(rules), std::move(routes)});
   }
   return out;
 }

@@ -6,6 +6,7 @@
 
 #include "lib/db/database.h"
 #include "lib/registry/backends.h"
+#include "lib/registry/routes.h"
 #include "lib/registry/rules.h"
 #include "lib/registry/servers.h"
 #include "lib/registry/settings.h"
@@ -19,6 +20,7 @@ struct DesiredServer {
   ServerState state;
   std::vector<Backend> backends;
   std::vector<Rule> rules;  ///< its own, by position
+  std::vector<Route> routes;
 };
 
 struct DesiredTenant {

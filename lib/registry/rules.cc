@@ -149,6 +149,12 @@ static std::int64_t make_room(Database& db, std::string_view tenant_id, std::opt
   return target.position;
 }
 
+bool restricts_clients(const Rule& rule) noexcept {
+  if (rule.action == "allow") return rule.client.has_value();
+  return !rule.client && !rule.host && !rule.destination && !rule.port_first && !rule.method &&
+         !rule.time_window;
+}
+
 Rule add_rule(Database& db, std::string_view tenant_id, std::string_view server_id, const RuleSpec& spec) {
   CheckedRule checked = check(spec);
   if (!checked.problems.empty()) {

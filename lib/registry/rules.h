@@ -40,6 +40,9 @@ struct RuleSpec {
   std::optional<std::int64_t> before;  ///< number of the rule to stand before; nothing: last
 };
 
+/// True when the rule limits who may be a client: an allow that names clients, or a deny of everything.
+bool restricts_clients(const Rule& rule) noexcept;
+
 /// Validates and adds. Throws Error (usage) with every problem. `server_id` empty: for the tenant.
 Rule add_rule(Database& db, std::string_view tenant_id, std::string_view server_id, const RuleSpec& spec);
 /// In the order of judgement: each server's own first, then the tenant's.

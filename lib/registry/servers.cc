@@ -3,6 +3,7 @@
 #include "lib/base/error.h"
 #include "lib/base/text.h"
 #include "lib/registry/assign.h"
+#include "lib/registry/rules.h"
 
 namespace arcus::registry {
 
@@ -21,7 +22,10 @@ static Server read_server(const Statement& st) {
   number(s.connection_timeout_ms), number(s.header_timeout_ms), number(s.keepalive_timeout_ms);
   number(s.response_timeout_ms), number(s.body_timeout_ms), number(s.idle_timeout_ms),
       number(s.drain_timeout_ms);
-  flag(s.enable_tls), optional(s.tls_cert_path), optional(s.tls_key_path), text(s.lb), flag(s.access_log);
+  flag(s.enable_tls), optional(s.tls_cert_path), optional(s.tls_key_path), number(s.handshake_timeout_ms);
+  text(s.tls_min_version), optional(s.tls_max_version), optional(s.tls_ciphers), optional(s.alpn);
+  text(s.client_auth), optional(s.client_ca_path), text(s.proxy_protocol_in);
+  optional(s.proxy_protocol_from), text(s.proxy_protocol_out), text(s.lb), flag(s.access_log);
   optional(s.access_log_format), text(s.config), text(s.labels), number(s.restart_seq), number(s.reload_seq);
   number(s.generation), text(s.created_at), text(s.updated_at);
   return s;
@@ -36,7 +40,9 @@ static Statement select_servers(Database& db, std::optional<std::string_view> id
       "s.max_connections_per_client, "
       "s.connection_timeout_ms, s.header_timeout_ms, s.keepalive_timeout_ms, s.response_timeout_ms, "
       "s.body_timeout_ms, "
-      "s.idle_timeout_ms, s.drain_timeout_ms, s.enable_tls, s.tls_cert_path, s.tls_key_path, s.lb, "
+      "s.idle_timeout_ms, s.drain_timeout_ms, s.enable_tls, s.tls_cert_path, s.tls_key_path, "
+      "s.handshake_timeout_ms, s.tls_min_version, s.tls_max_version, s.tls_ciphers, s.alpn, s.client_auth, "
+      "s.client_ca_path, s.proxy_protocol_in, s.proxy_protocol_from, s.proxy_protocol_out, s.lb, "
       "s.access_log, "
       "s.access_log_format, s.config, s.labels, s.restart_seq, s.reload_seq, s.generation, s.created_at, "
       "s.updated_at "
@@ -96,29 +102,35 @@ ServerState server_state(Database& db, std::string_view server_id) {
           .health = std::move(health)};
 }
 
-/// What check_server needs to know of the server's surroundings.
-static std::size_t count_backends(Database& db, std::string_view server_id) {
-  auto st = db.query("SELECT count(*) FROM backend WHERE server_id = ?", server_id);
-  st.step();
-  return st.column<std::size_t>(0);
+static bool has_client_rules(Database& db, const Server& server) {
+  for (const Rule& rule : list_rules(db, server.tenant_id))
+    if ((!rule.server_id || *rule.server_id == server.id) && restricts_clients(rule)) return true;
+  return false;
 }
 
-static bool has_client_rules(Database& db, const Server& server) {
+Surroundings surroundings(Database& db, const Server& server) {
   auto st = db.query(
-      "SELECT 1 FROM acl WHERE tenant_id = ? AND (server_id IS NULL OR server_id = ?) AND "
-      "((action = 'allow' AND client IS NOT NULL) OR (action = 'deny' AND client IS NULL AND host IS NULL "
-      "AND "
-      "destination IS NULL AND port_first IS NULL AND method IS NULL AND time_window IS NULL)) LIMIT 1",
-      server.tenant_id, server.id);
-  return st.step();
+      "SELECT count(*) FILTER (WHERE role = 'origin'), count(*) FILTER (WHERE role <> 'origin'), "
+      "(SELECT count(*) FROM sni_route WHERE server_id = ?1) FROM backend WHERE server_id = ?1",
+      server.id);
+  st.step();
+  auto [backends, parents, routes] = st.row<std::size_t, std::size_t, std::size_t>();
+  return {.backends = backends,
+          .parents = parents,
+          .routes = routes,
+          .client_rules = has_client_rules(db, server)};
 }
 
 static void require_valid(Database& db, const Server& server, const Catalog& catalog) {
-  auto problems = check_server(server, count_backends(db, server.id), has_client_rules(db, server), catalog);
+  auto problems = check_server(server, surroundings(db, server), catalog);
   if (problems.empty()) return;
   const std::string first = problems.front();
   if (problems.size() == 1) problems.clear();
   throw Error(ErrorKind::usage, first).about(server.reference()).with_details(problems);
+}
+
+void require_valid(Database& db, std::string_view id, const Catalog& catalog) {
+  require_valid(db, get_server(db, id), catalog);
 }
 
 Server set_server(Database& db, const Catalog& catalog, std::string_view id,

@@ -39,6 +39,16 @@ struct Server {
   bool enable_tls = false;
   std::optional<std::string> tls_cert_path;
   std::optional<std::string> tls_key_path;
+  std::int64_t handshake_timeout_ms = 10'000;
+  std::string tls_min_version = "1.2";
+  std::optional<std::string> tls_max_version;
+  std::optional<std::string> tls_ciphers;
+  std::optional<std::string> alpn;
+  std::string client_auth = "none";
+  std::optional<std::string> client_ca_path;
+  std::string proxy_protocol_in = "off";
+  std::optional<std::string> proxy_protocol_from;
+  std::string proxy_protocol_out = "off";
   std::string lb = "round_robin";
   bool access_log = true;
   std::optional<std::string> access_log_format;
@@ -74,6 +84,9 @@ std::vector<Server> list_servers(Database& db);
 std::vector<Server> list_servers(Database& db, std::string_view tenant_id);
 ServerState server_state(Database& db, std::string_view server_id);
 
+/// Throws one Error (usage) with every problem of the server as it stands; after a change of its parts.
+void require_valid(Database& db, std::string_view id, const Catalog& catalog);
+
 /// Applies all assignments (columns, `listen=ADDR:PORT`, `config.KEY`, `labels.KEY`) or throws one Error with
 /// every problem. Returns the row as it is now, with its new generation.
 Server set_server(Database& db, const Catalog& catalog, std::string_view id,
@@ -91,10 +104,21 @@ Server want_reload(Database& db, std::string_view id);
 /// Everything wrong with a server as it would be: sentences, each starting with the column's name. Used
 /// before every write and by the daemon before it applies a row. `client_rules`: some rule of the server or
 /// its tenant names clients.
-std::vector<std::string> check_server(const Server& server, std::size_t backends, bool client_rules,
+struct Surroundings {
+  std::size_t backends = 0;  ///< of role origin
+  std::size_t parents = 0;   ///< of the other roles
+  std::size_t routes = 0;
+  bool client_rules = false;
+};
+Surroundings surroundings(Database& db, const Server& server);
+std::vector<std::string> check_server(const Server& server, const Surroundings& around,
                                       const Catalog& catalog);
 
 /// `server.config` as the flat map that the data plane reads; nested values stay JSON text.
 OptionMap config_map(std::string_view json);
+
+/// The oldest TLS version: tls_min_version, or what the document's custom key `config.tls_version` (TLS1.2,
+/// TLS1.3) raises it to. Nothing when that key has another value.
+std::optional<std::string> tls_version_of(const Server& server);
 
 }  // namespace arcus::registry

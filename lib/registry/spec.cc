@@ -90,10 +90,10 @@ static Server insert_row(Database& db, const Tenant& tenant, const ServerType& t
   }
   check_port_free(db, probe);
   db.exec(
-      "INSERT INTO server (id, tenant_id, name, type, template, desired_state, listen_addr, listen_port) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+      "INSERT INTO server (id, tenant_id, name, type, template, desired_state, listen_addr, listen_port, "
+      "enable_tls) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
       id, tenant.id, spec.name, type.name, spec.template_name, start ? "running" : "stopped",
-      probe.listen_addr, probe.listen_port);
+      probe.listen_addr, probe.listen_port, type.needs_certificate);
   return probe;
 }
 
@@ -151,6 +151,7 @@ Server add_server(Database& db, const Catalog& catalog, const ServerSpec& wanted
   const Server row = insert_row(db, tenant, type, spec);
   for (const BackendSpec& backend : spec.backends)
     problems.collect([&] { add_backend(db, row.id, backend); });
+  for (const RouteSpec& route : spec.routes) problems.collect([&] { put_route(db, row.id, route); });
   problems.collect([&] { add_rules(db, row, spec); });
   // The port was chosen above; a template's or `auto` must not be set a second time.
   std::vector<Assignment> rest;

@@ -9,6 +9,7 @@
 
 #include "lib/base/server_type.h"
 #include "lib/registry/backends.h"
+#include "lib/registry/routes.h"
 #include "lib/registry/servers.h"
 
 namespace arcus::registry {
@@ -23,6 +24,7 @@ struct ServerSpec {
   bool any_free_port = false;                ///< --port auto: the next free one from the type's default on
   std::vector<Assignment> assignments;  ///< columns, `listen`, `config.KEY`, `labels.KEY`; the last one wins
   std::vector<BackendSpec> backends;
+  std::vector<RouteSpec> routes;
   std::vector<std::string> allow_clients;  ///< --allow CIDR
   std::vector<std::string> deny_clients;   ///< --deny CIDR
   std::vector<std::string> allow_to;       ///< --allow-to HOST|*.DOM|CIDR

@@ -20,11 +20,13 @@ class SpecReader {
  private:
   void read_key(const std::string& key, const Json& value);
   void read_backends(const Json& value);
+  void read_routes(const Json& value);
   void take_word(std::string& into, const std::string& key, const Json& value);
 
   ServerSpec& spec_;
   std::vector<Assignment> front_;
   std::vector<BackendSpec> backends_;
+  std::vector<RouteSpec> routes_;
   std::vector<std::string> problems_;
 };
 }  // namespace
@@ -54,6 +56,11 @@ void SpecReader::read_backends(const Json& value) {
         if (key == "weight") text += ",weight=" + scalar_text(part);
         if (key == "max_connections") text += ",max=" + scalar_text(part);
         if (key == "backup" && part == true) text += ",backup";
+        if (key == "tls" && part == true) text += ",tls";
+        if (key == "tls_server_name" && part.is_string()) text += ",sni=" + scalar_text(part);
+        if (key == "tls_verify" && part != "full") text += ",verify=" + scalar_text(part);
+        if (key == "tls_ca_path" && part.is_string()) text += ",ca=" + scalar_text(part);
+        if (key == "password_path" && part.is_string()) text += ",password_file=" + scalar_text(part);
       }
     }
     try {
@@ -64,10 +71,25 @@ void SpecReader::read_backends(const Json& value) {
   }
 }
 
+void SpecReader::read_routes(const Json& value) {
+  if (!value.is_object()) {
+    problems_.emplace_back("routes: an object such as {\"app.example\": \"10.0.0.1:443\"}");
+    return;
+  }
+  for (const auto& [pattern, target] : value.items()) {
+    try {
+      routes_.push_back(parse_route(pattern + "=" + scalar_text(target)));
+    } catch (const Error& error) {
+      problems_.emplace_back(error.what());
+    }
+  }
+}
+
 void SpecReader::read_key(const std::string& key, const Json& value) {
   if (key == "type" || key == "server_type") return take_word(spec_.type, key, value);
   if (key == "name") return take_word(spec_.name, key, value);
   if (key == "backends") return read_backends(value);
+  if (key == "routes") return read_routes(value);
   if (key == "config" || key == "labels") {
     if (!value.is_object()) {
       problems_.push_back(key + ": an object");
@@ -97,6 +119,7 @@ void SpecReader::finish() {
   if (!problems_.empty()) throw Error(ErrorKind::usage, problems_.front()).with_details(problems_);
   spec_.assignments.insert(spec_.assignments.begin(), front_.begin(), front_.end());
   if (spec_.backends.empty()) spec_.backends = std::move(backends_);
+  if (spec_.routes.empty()) spec_.routes = std::move(routes_);
 }
 
 void apply_json(ServerSpec& spec, std::string_view json) {

@@ -10,16 +10,27 @@
 namespace arcus::registry {
 
 /// The document's PredefinedConfigs for the types that exist; a new type adds its rows.
-static constexpr std::array<BuiltinTemplate, 4> table{{
+static constexpr std::array<BuiltinTemplate, 9> table{{
     {"high_performance_http_proxy", "http", "many connections, short waits",
      R"({"type":"http","listen_port":8080,"max_connections":10000,"connection_timeout_ms":10000,"idle_timeout_ms":60000,)"
      R"("backlog":4096,"config":{"pool_idle_per_host":128}})"},
     {"load_balancer", "http", "a reverse proxy in front of backends",
      R"({"type":"http","listen_port":8000,"max_connections":5000,"connection_timeout_ms":5000,"lb":"round_robin","backends":[]})"},
+    {"secure_https_proxy", "https", "TLS 1.3 only, CONNECT to port 443 only",
+     R"({"type":"https","listen_port":8443,"max_connections":500,"connection_timeout_ms":15000,"tls_min_version":"1.3",)"
+     R"("config":{"connect_ports":"443"}})"},
     {"standard_http_proxy", "http", "a forward proxy",
      R"({"type":"http","listen_port":8080,"max_connections":1000,"connection_timeout_ms":30000})"},
+    {"standard_https_proxy", "https", "a forward proxy over TLS",
+     R"({"type":"https","listen_port":8443,"max_connections":500,"connection_timeout_ms":30000})"},
+    {"standard_sni_proxy", "sni", "routes by server name without decrypting",
+     R"({"type":"sni","listen_port":4443,"max_connections":1000,"connection_timeout_ms":30000})"},
+    {"standard_socks_proxy", "socks", "SOCKS4, 4a and 5",
+     R"({"type":"socks","listen_port":1080,"max_connections":200,"connection_timeout_ms":30000})"},
     {"standard_tcp_proxy", "tcp", "a relay to backends",
      R"({"type":"tcp","listen_port":9000,"max_connections":1000,"connection_timeout_ms":30000})"},
+    {"standard_tls_proxy", "tls", "ends TLS and relays to backends",
+     R"({"type":"tls","listen_port":9443,"max_connections":1000,"connection_timeout_ms":30000})"},
 }};
 static_assert(std::ranges::is_sorted(table, {}, &BuiltinTemplate::name));
 

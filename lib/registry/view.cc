@@ -73,13 +73,14 @@ struct NamedQuery {
 };
 }  // namespace
 
-static constexpr std::array<NamedQuery, 11> people{{
+static constexpr std::array<NamedQuery, 12> people{{
     {"backends", "SELECT * FROM backends ORDER BY server, backend"},
     {"changes", "SELECT * FROM changes ORDER BY id"},
     {"events", "SELECT * FROM events ORDER BY id"},
     {"health", "SELECT * FROM health ORDER BY server"},
     {"problems", "SELECT * FROM problems"},
     {"registry", "SELECT * FROM registry"},
+    {"routes", "SELECT * FROM routes"},
     {"rules", "SELECT * FROM rules"},
     {"servers", "SELECT * FROM servers ORDER BY tenant, name"},
     {"settings", "SELECT * FROM settings"},

@@ -31,7 +31,33 @@ static constexpr ServerType tcp{.name = "tcp",
                                 .default_port = 9000,
                                 .needs_backend = true,
                                 .takes_backends = true};
-static constexpr std::array<const ServerType*, 2> types{&http, &tcp};
+static constexpr std::array<OptionSpec, 1> https_options{{
+    {.key = "connect_ports", .kind = OptionSpec::Kind::list, .fallback = "443", .help = "x"},
+}};
+static constexpr ServerType https{.name = "https",
+                                  .title = "HTTPS Proxy",
+                                  .summary = "forward over TLS",
+                                  .default_port = 8443,
+                                  .takes_backends = true,
+                                  .needs_certificate = true,
+                                  .forwards = true,
+                                  .options = https_options};
+static constexpr ServerType sni{.name = "sni",
+                                .title = "SNI Proxy",
+                                .summary = "route",
+                                .default_port = 4443,
+                                .takes_backends = true,
+                                .takes_routes = true};
+static constexpr ServerType socks{
+    .name = "socks", .title = "SOCKS Proxy", .summary = "socks", .default_port = 1080, .forwards = true};
+static constexpr ServerType tls{.name = "tls",
+                                .title = "TLS Proxy",
+                                .summary = "terminate",
+                                .default_port = 9443,
+                                .needs_backend = true,
+                                .takes_backends = true,
+                                .needs_certificate = true};
+static constexpr std::array<const ServerType*, 6> types{&http, &https, &sni, &socks, &tcp, &tls};
 static constexpr std::array<AlgorithmInfo, 2> algorithms{{{"failover", "x"}, {"round_robin", "x"}}};
 
 const Catalog& Registry::catalog() {
