@@ -17,7 +17,6 @@ struct CertificateConfig {
   std::string name;  ///< for messages: where it came from
   std::string cert_pem;
   std::string key_pem;
-
   bool operator==(const CertificateConfig&) const = default;
 };
 
@@ -32,7 +31,6 @@ struct TlsConfig {
   std::string client_auth = "none";             ///< none, request, require
   std::string client_ca_pem;                    ///< who may have signed client certificates
   std::vector<std::string> ticket_keys;         ///< 80 bytes each, hex; the first makes new tickets
-
   bool operator==(const TlsConfig&) const = default;
 };
 
@@ -40,7 +38,6 @@ struct TlsConfig {
 struct RouteConfig {
   std::string pattern;  ///< exact, `*.suffix` or `*`, lower case
   std::string target;
-
   bool operator==(const RouteConfig&) const = default;
 };
 
@@ -60,7 +57,6 @@ struct BackendConfig {
   std::string user_name;                ///< credentials for a parent proxy; empty = none
   std::string password;
   std::string state = "unknown";  ///< last known: up, down, unknown (a new worker starts from it)
-
   bool operator==(const BackendConfig&) const = default;
 };
 
@@ -76,7 +72,6 @@ struct RuleConfig {
   std::int64_t port_last = 0;  ///< 0 = any port
   std::string method;
   std::string time_window;  ///< "08:00-18:00", UTC
-
   bool operator==(const RuleConfig&) const = default;
 };
 
@@ -91,7 +86,6 @@ struct TenantConfig {
   std::string egress_addr;  ///< source address of upstream connections; empty = the system's choice
   std::string access_log_format = "squid";
   std::vector<RuleConfig> rules;  ///< by position
-
   bool operator==(const TenantConfig&) const = default;
 };
 
@@ -134,7 +128,6 @@ struct ServerConfig {
 
   std::int64_t counter_segment = 0;  ///< which counter file (see FrameType::counters)
   std::int64_t counter_slot = 0;     ///< the server's index in it
-
   bool operator==(const ServerConfig&) const = default;
 };
 
@@ -173,7 +166,6 @@ struct ResolverConfig {
   std::string resolv_conf;
   std::string hosts;
   std::vector<std::string> local_addresses;
-
   bool operator==(const ResolverConfig&) const = default;
 };
 
@@ -249,33 +241,9 @@ std::string to_json(const Event& value);
 std::string to_json(const WorkerStatus& value);
 
 /// Reads a body of that kind. Unknown keys are ignored, missing ones keep their default.
-/// Throws Error (failed) on anything else: a peer that sends it is not to be trusted further.
+/// Throws Error (failed) on anything else: a peer that sends it is not to be trusted further. For the types
+/// above.
 template <typename T>
 T from_json(std::string_view text);
-
-template <>
-WorkerConfig from_json<WorkerConfig>(std::string_view text);
-template <>
-Hello from_json<Hello>(std::string_view text);
-template <>
-Ready from_json<Ready>(std::string_view text);
-template <>
-ResolverConfig from_json<ResolverConfig>(std::string_view text);
-template <>
-CountersFrame from_json<CountersFrame>(std::string_view text);
-template <>
-AccessLogFrame from_json<AccessLogFrame>(std::string_view text);
-template <>
-ListenFrame from_json<ListenFrame>(std::string_view text);
-template <>
-ProbeFrame from_json<ProbeFrame>(std::string_view text);
-template <>
-DrainFrame from_json<DrainFrame>(std::string_view text);
-template <>
-Ack from_json<Ack>(std::string_view text);
-template <>
-Event from_json<Event>(std::string_view text);
-template <>
-WorkerStatus from_json<WorkerStatus>(std::string_view text);
 
 }  // namespace arcus::wire

@@ -281,53 +281,22 @@ std::string to_json(const Ack& value) { return text_of(value); }
 std::string to_json(const Event& value) { return text_of(value); }
 std::string to_json(const WorkerStatus& value) { return text_of(value); }
 
-template <>
-WorkerConfig from_json<WorkerConfig>(std::string_view text) {
-  return value_of<WorkerConfig>(text);
+template <typename T>
+T from_json(std::string_view text) {
+  return value_of<T>(text);
 }
-template <>
-Hello from_json<Hello>(std::string_view text) {
-  return value_of<Hello>(text);
-}
-template <>
-Ready from_json<Ready>(std::string_view text) {
-  return value_of<Ready>(text);
-}
-template <>
-ResolverConfig from_json<ResolverConfig>(std::string_view text) {
-  return value_of<ResolverConfig>(text);
-}
-template <>
-CountersFrame from_json<CountersFrame>(std::string_view text) {
-  return value_of<CountersFrame>(text);
-}
-template <>
-AccessLogFrame from_json<AccessLogFrame>(std::string_view text) {
-  return value_of<AccessLogFrame>(text);
-}
-template <>
-ListenFrame from_json<ListenFrame>(std::string_view text) {
-  return value_of<ListenFrame>(text);
-}
-template <>
-ProbeFrame from_json<ProbeFrame>(std::string_view text) {
-  return value_of<ProbeFrame>(text);
-}
-template <>
-DrainFrame from_json<DrainFrame>(std::string_view text) {
-  return value_of<DrainFrame>(text);
-}
-template <>
-Ack from_json<Ack>(std::string_view text) {
-  return value_of<Ack>(text);
-}
-template <>
-Event from_json<Event>(std::string_view text) {
-  return value_of<Event>(text);
-}
-template <>
-WorkerStatus from_json<WorkerStatus>(std::string_view text) {
-  return value_of<WorkerStatus>(text);
-}
+
+template WorkerConfig from_json(std::string_view);
+template Hello from_json(std::string_view);
+template Ready from_json(std::string_view);
+template ResolverConfig from_json(std::string_view);
+template CountersFrame from_json(std::string_view);
+template AccessLogFrame from_json(std::string_view);
+template ListenFrame from_json(std::string_view);
+template ProbeFrame from_json(std::string_view);
+template DrainFrame from_json(std::string_view);
+template Ack from_json(std::string_view);
+template Event from_json(std::string_view);
+template WorkerStatus from_json(std::string_view);
 
 }  // namespace arcus::wire
