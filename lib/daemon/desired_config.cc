@@ -37,7 +37,32 @@ static wire::BackendConfig backend_config(const registry::Backend& backend) {
           .backup = backend.backup,
           .max_connections = backend.max_connections,
           .admin_state = backend.admin_state,
+          .role = backend.role,
+          .tls = backend.tls,
+          .tls_verify = backend.tls_verify,
+          .tls_server_name = backend.tls_server_name.value_or(""),
+          .tls_ca_pem = {},
+          .user_name = backend.user_name.value_or(""),
+          .password = {},
           .state = backend.state};
+}
+
+/// Without the certificates and authorities: those are files, which certificates.h reads.
+static wire::TlsConfig tls_config(const registry::Server& row) {
+  wire::TlsConfig out;
+  out.enabled = row.enable_tls;
+  out.min_version = registry::tls_version_of(row).value_or(row.tls_min_version);
+  out.max_version = row.tls_max_version.value_or("");
+  out.ciphers = row.tls_ciphers.value_or("");
+  out.alpn = row.alpn.value_or("");
+  out.client_auth = row.client_auth;
+  return out;
+}
+
+static std::vector<wire::RouteConfig> route_configs(const registry::DesiredServer& desired) {
+  std::vector<wire::RouteConfig> out;
+  for (const registry::Route& route : desired.routes) out.push_back({route.pattern, route.target});
+  return out;
 }
 
 wire::TenantConfig tenant_config(const registry::DesiredTenant& desired) {
@@ -65,18 +90,24 @@ wire::ServerConfig server_config(const registry::DesiredServer& desired) {
   out.max_connections = row.max_connections;
   out.max_connections_per_client = row.max_connections_per_client;
   out.connection_timeout_ms = row.connection_timeout_ms;
+  out.handshake_timeout_ms = row.handshake_timeout_ms;
   out.header_timeout_ms = row.header_timeout_ms;
   out.keepalive_timeout_ms = row.keepalive_timeout_ms;
   out.response_timeout_ms = row.response_timeout_ms;
   out.body_timeout_ms = row.body_timeout_ms;
   out.idle_timeout_ms = row.idle_timeout_ms;
   out.drain_timeout_ms = row.drain_timeout_ms;
+  out.tls = tls_config(row);
+  out.proxy_protocol_in = row.proxy_protocol_in;
+  out.proxy_protocol_from = row.proxy_protocol_from.value_or("");
+  out.proxy_protocol_out = row.proxy_protocol_out;
   out.lb = row.lb;
   out.access_log = row.access_log;
   out.access_log_format = row.access_log_format.value_or("");
   out.config = registry::config_map(row.config);
   for (const auto& backend : desired.backends) out.backends.push_back(backend_config(backend));
   out.rules = rule_configs(desired.rules);
+  out.routes = route_configs(desired);
   return out;
 }
 
@@ -93,6 +124,7 @@ static constexpr Range ranges[] = {
     {"body_timeout_ms", &registry::Server::body_timeout_ms},
     {"connection_timeout_ms", &registry::Server::connection_timeout_ms},
     {"drain_timeout_ms", &registry::Server::drain_timeout_ms},
+    {"handshake_timeout_ms", &registry::Server::handshake_timeout_ms},
     {"header_timeout_ms", &registry::Server::header_timeout_ms},
     {"idle_timeout_ms", &registry::Server::idle_timeout_ms},
     {"keepalive_timeout_ms", &registry::Server::keepalive_timeout_ms},
@@ -112,11 +144,14 @@ static void check_ranges(const registry::Server& row, std::vector<std::string>& 
 
 std::vector<std::string> problems_of(const registry::DesiredServer& desired,
                                      const registry::DesiredTenant& tenant, const Catalog& catalog) {
-  const auto names_clients = [](const registry::Rule& rule) { return rule.client.has_value(); };
-  const bool client_rules =
-      std::ranges::any_of(desired.rules, names_clients) || std::ranges::any_of(tenant.rules, names_clients);
+  registry::Surroundings around;
+  for (const registry::Backend& backend : desired.backends)
+    ++(backend.role == "origin" ? around.backends : around.parents);
+  around.routes = desired.routes.size();
+  around.client_rules = std::ranges::any_of(desired.rules, registry::restricts_clients) ||
+                        std::ranges::any_of(tenant.rules, registry::restricts_clients);
   try {
-    auto problems = registry::check_server(desired.server, desired.backends.size(), client_rules, catalog);
+    auto problems = registry::check_server(desired.server, around, catalog);
     check_ranges(desired.server, problems);
     if (problems.empty()) server_config(desired);
     return problems;
