@@ -13,8 +13,10 @@ using registry::Backend;
 constexpr Column columns[] = {
     {"server", "SERVER"},
     {"backend", "BACKEND"},
+    {"role", "ROLE", Show::wide},
     {"weight", "WEIGHT", Show::table, Unit::count},
     {"backup", "BACKUP", Show::wide, Unit::flag},
+    {"tls", "TLS", Show::wide, Unit::flag},
     {"state", "STATE"},
     {"health", "HEALTH", Show::table, Unit::status},
     {"since", "SINCE", Show::table, Unit::age},
@@ -26,11 +28,11 @@ constexpr Arg<std::string_view> server_ref{
     "SERVER", "tenant/name, name, id or id prefix", {.required = true, .complete = Source::server}};
 constexpr Arg<std::string_view> list_ref{"SERVER", "only those of this server", {.complete = Source::server}};
 constexpr Arg<std::vector<std::string_view>> addresses{
-    "HOST:PORT", "with ,weight=N ,backup ,max=N", {.required = true}};
+    "HOST:PORT", "with ,weight=N ,backup ,max=N ,tls ,sni=NAME; or a parent proxy's URL", {.required = true}};
 constexpr Arg<std::string_view> backend{
     "BACKEND", "its address or id", {.required = true, .complete = Source::backend}};
 constexpr Arg<std::vector<std::string_view>> assignments{
-    "KEY=VALUE", "weight, backup, max_connections, admin_state, labels.KEY", {.required = true}};
+    "KEY=VALUE", "weight, backup, max_connections, admin_state, tls, tls_verify, ...", {.required = true}};
 constexpr const ArgInfo* list_signature[] = {&list_ref};
 constexpr const ArgInfo* add_signature[] = {&server_ref, &addresses};
 constexpr const ArgInfo* one_signature[] = {&server_ref, &backend};
@@ -38,45 +40,28 @@ constexpr const ArgInfo* set_signature[] = {&server_ref, &backend, &assignments}
 
 int run_list(Context& context, const Args& args) {
   registry::Rows rows = registry::people_view(context.db(), "backends");
-  const std::size_t at = rows.column("server");
-  const std::string wanted =
-      args.has(list_ref) ? find_target(context, args[list_ref]).reference() : std::string{};
-  const std::string scope = std::string{context.tenant()} + "/";
-  std::erase_if(rows.rows, [&](const auto& row) {
-    const std::string& name = std::get<std::string>(row[at]);
-    return wanted.empty() ? !context.tenant().empty() && !name.starts_with(scope) : name != wanted;
-  });
+  keep_server(context, rows, args.has(list_ref) ? args[list_ref] : std::string_view{});
   context.out().list(table_of(rows, columns, context.out().machine()));
   return exit_code::ok;
-}
-
-/// Makes the change to `server` and waits until the daemon serves with it.
-int change_and_wait(Context& context, const registry::Server& server, std::string_view action,
-                    const std::function<void(Database&)>& body) {
-  context.change([&](Database& db) {
-    context.check_generation(server.generation, server.reference());
-    body(db);
-  });
-  if (context.dry_run()) return exit_code::ok;
-  const auto after = registry::find_server(context.db(), server.id);
-  if (!after) return exit_code::ok;
-  return report(context, await_servers(context, {*after}, {.action = std::string{action}}));
 }
 
 int run_add(Context& context, const Args& args) {
   std::vector<registry::BackendSpec> specs;
   for (const std::string_view word : args[addresses]) specs.push_back(registry::parse_backend(word));
-  const registry::Server server = find_target(context, args[server_ref]);
-  return change_and_wait(context, server, "add", [&](Database& db) {
-    for (const registry::BackendSpec& spec : specs) registry::add_backend(db, server.id, spec);
-  });
+  return server::change_part(context, args[server_ref], "add",
+                             [&](Database& db, const registry::Server& server) {
+                               for (const registry::BackendSpec& spec : specs)
+                                 registry::add_backend(db, server.id, spec);
+                               registry::require_valid(db, server.id, context.catalog());
+                             });
 }
 
 int set_all(Context& context, const Args& args, const std::vector<registry::Assignment>& list) {
-  const registry::Server server = find_target(context, args[server_ref]);
-  return change_and_wait(context, server, "set", [&](Database& db) {
-    registry::set_backend(db, registry::get_backend(db, server.id, args[backend]).id, list);
-  });
+  return server::change_part(
+      context, args[server_ref], "set", [&](Database& db, const registry::Server& server) {
+        registry::set_backend(db, registry::get_backend(db, server.id, args[backend]).id, list);
+        registry::require_valid(db, server.id, context.catalog());
+      });
 }
 
 int run_set(Context& context, const Args& args) {
@@ -96,14 +81,18 @@ int run_disable(Context& context, const Args& args) {
 }
 
 int run_remove(Context& context, const Args& args) {
-  const registry::Server server = find_target(context, args[server_ref]);
-  return change_and_wait(context, server, "remove", [&](Database& db) {
-    registry::remove_backend(db, registry::get_backend(db, server.id, args[backend]).id);
-  });
+  return server::change_part(
+      context, args[server_ref], "remove", [&](Database& db, const registry::Server& server) {
+        registry::remove_backend(db, registry::get_backend(db, server.id, args[backend]).id);
+      });
 }
 
 constexpr Example list_examples[] = {{"arcusctl backend list acme/db", ""}};
-constexpr Example add_examples[] = {{"arcusctl backend add acme/db 10.0.0.6:5432,weight=2", ""}};
+constexpr Example add_examples[] = {
+    {"arcusctl backend add acme/db 10.0.0.6:5432,weight=2", ""},
+    {"arcusctl backend add acme/lb app.internal:8443,tls,sni=app.example", "TLS to it, verified"},
+    {"arcusctl backend add acme/web socks5://proxy.internal:1080", "a parent proxy"},
+};
 constexpr Example set_examples[] = {{"arcusctl backend set acme/db 10.0.0.6:5432 weight=3", ""}};
 constexpr Example drain_examples[] = {{"arcusctl backend drain acme/db 10.0.0.6:5432", "no new connections"}};
 

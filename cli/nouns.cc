@@ -13,6 +13,7 @@ extern const Noun health_noun;
 extern const Noun help_noun;
 extern const Noun init_noun;
 extern const Noun logs_noun;
+extern const Noun route_noun;
 extern const Noun server_noun;
 extern const Noun sql_noun;
 extern const Noun stats_noun;
@@ -26,10 +27,10 @@ extern const Noun worker_noun;
 extern const Noun version_noun;
 
 static constexpr const Noun* table[] = {
-    &init_noun,       &serve_noun,  &run_noun,      &status_noun, &tenant_noun, &server_noun,
-    &backend_noun,    &acl_noun,    &template_noun, &stats_noun,  &health_noun, &logs_noun,
-    &audit_noun,      &doctor_noun, &daemon_noun,   &sql_noun,    &db_noun,     &config_noun,
-    &completion_noun, &help_noun,   &version_noun,  &worker_noun,
+    &init_noun,    &serve_noun,      &run_noun,    &status_noun,   &tenant_noun, &server_noun,
+    &backend_noun, &route_noun,      &acl_noun,    &template_noun, &stats_noun,  &health_noun,
+    &logs_noun,    &audit_noun,      &doctor_noun, &daemon_noun,   &sql_noun,    &db_noun,
+    &config_noun,  &completion_noun, &help_noun,   &version_noun,  &worker_noun,
 };
 
 std::span<const Noun* const> nouns() noexcept { return table; }

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <functional>
 #include <span>
 #include <string>
 
@@ -28,6 +29,7 @@ int run_clone(Context& context, const Args& args);
 int run_edit(Context& context, const Args& args);
 int run_start(Context& context, const Args& args);
 int run_stop(Context& context, const Args& args);
+int run_drain(Context& context, const Args& args);
 int run_restart(Context& context, const Args& args);
 int run_reload(Context& context, const Args& args);
 int run_check(Context& context, const Args& args);
@@ -49,8 +51,14 @@ int restart_all(Context& context, const std::vector<registry::Server>& servers, 
 int reload_all(Context& context, const std::vector<registry::Server>& servers);
 /// Stops, waits for the connections to end, then removes.  Asks first when one runs or there are several.
 int remove_all(Context& context, const std::vector<registry::Server>& servers);
-/// The same without asking and without printing.
-std::vector<Outcome> stop_and_remove(Context& context, const std::vector<registry::Server>& servers);
+/// The same without asking and without the end of the report.
+std::vector<Outcome> stop_and_remove(Context& context, const std::vector<registry::Server>& servers,
+                                     Report& rows);
+
+/// Makes a change to a part of the server that `reference` names (a backend, a route) in one transaction and
+/// waits until the daemon serves with it.
+int change_part(Context& context, std::string_view reference, std::string_view action,
+                const std::function<void(Database&, const registry::Server&)>& body);
 
 /// How long stopping `servers` may take: the longest drain_timeout and 5 s.
 std::chrono::milliseconds stop_limit(const std::vector<registry::Server>& servers);

@@ -58,6 +58,19 @@ static int apply(Context& context, const registry::Server& server, const std::ve
                 await_servers(context, {after}, {.action = std::string{action}, .needs_daemon = reload}));
 }
 
+int change_part(Context& context, std::string_view reference, std::string_view action,
+                const std::function<void(Database&, const registry::Server&)>& body) {
+  const registry::Server server = find_target(context, reference);
+  context.change([&](Database& db) {
+    context.check_generation(server.generation, server.reference());
+    body(db, server);
+  });
+  if (context.dry_run()) return exit_code::ok;
+  const auto after = registry::find_server(context.db(), server.id);
+  if (!after) return exit_code::ok;
+  return report(context, await_servers(context, {*after}, {.action = std::string{action}}));
+}
+
 /// A bare key that is no column is an option of the type: `via` means `config.via`.
 static std::string full_key(Context& context, const registry::Server& server, std::string key) {
   if (key.find('.') != std::string::npos || key == "listen") return key;

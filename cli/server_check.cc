@@ -46,16 +46,9 @@ class Findings {
   bool failed_ = false;
 };
 
-bool names_clients(Database& db, const registry::Server& server) {
-  for (const registry::Rule& rule : registry::list_rules(db, server.tenant_id))
-    if (rule.client && (!rule.server_id || *rule.server_id == server.id)) return true;
-  return false;
-}
-
-void check_schema(Context& context, const registry::Server& server, std::size_t backends,
-                  Findings& findings) {
+void check_schema(Context& context, const registry::Server& server, Findings& findings) {
   const auto problems =
-      registry::check_server(server, backends, names_clients(context.db(), server), context.catalog());
+      registry::check_server(server, registry::surroundings(context.db(), server), context.catalog());
   for (const std::string& problem : problems) findings.error("columns", problem);
   if (problems.empty()) findings.ok("columns", "every value is allowed");
 }
@@ -106,7 +99,7 @@ int run_check(Context& context, const Args& args) {
   for (const registry::Server& server : find_targets(context, args, false)) {
     Findings findings{server.reference()};
     const auto backends = registry::list_backends(context.db(), server.id);
-    check_schema(context, server, backends.size(), findings);
+    check_schema(context, server, findings);
     check_file(server.tls_cert_path, "certificate", findings);
     check_file(server.tls_key_path, "key", findings);
     check_port(context, server, findings);

@@ -8,6 +8,7 @@
 #include "lib/db/database.h"
 #include "lib/registry/backends.h"
 #include "lib/registry/history.h"
+#include "lib/registry/routes.h"
 #include "lib/registry/stats.h"
 #include "lib/registry/view.h"
 
@@ -70,6 +71,17 @@ static Json json_of(const Cell& cell) {
   return std::visit(ToJson{}, cell.value);
 }
 
+static Json json_or_null(const std::optional<std::string>& text) {
+  return text ? Json(*text) : Json(nullptr);
+}
+
+static Json routes_json(Context& context, const registry::Server& server) {
+  Json routes = Json::object();
+  for (const registry::Route& row : registry::list_routes(context.db(), server.id))
+    routes[row.pattern] = row.target;
+  return routes;
+}
+
 static Json backends_json(Context& context, const registry::Server& server) {
   Json list = Json::array();
   for (const registry::Backend& row : registry::list_backends(context.db(), server.id))
@@ -79,6 +91,13 @@ static Json backends_json(Context& context, const registry::Server& server) {
                     {"backup", row.backup},
                     {"max_connections", row.max_connections},
                     {"admin_state", row.admin_state},
+                    {"role", row.role},
+                    {"tls", row.tls},
+                    {"tls_verify", row.tls_verify},
+                    {"tls_server_name", json_or_null(row.tls_server_name)},
+                    {"tls_ca_path", json_or_null(row.tls_ca_path)},
+                    {"user_name", json_or_null(row.user_name)},
+                    {"password_path", json_or_null(row.password_path)},
                     {"state", row.state}});
   return list;
 }
@@ -110,6 +129,7 @@ std::string full_json(Context& context, const registry::Server& server) {
       object[key] = std::move(value);
   }
   object["backends"] = backends_json(context, server);
+  object["routes"] = routes_json(context, server);
   object["health"] = std::move(health);
   object["stats"] = stats;
   return object.dump(-1, ' ', false, Json::error_handler_t::replace);
@@ -144,9 +164,16 @@ static void print_backends(Context& context, const registry::Server& server) {
   if (backends.empty()) return;
   context.out().line(context.out().paint("bold", "backends"));
   for (const registry::Backend& row : backends)
-    context.out().line("  " + row.address + "  weight " + std::to_string(row.weight) +
+    context.out().line("  " + registry::backend_text(row) + "  weight " + std::to_string(row.weight) +
                        (row.backup ? "  backup  " : "  ") + row.admin_state + "  " +
                        context.out().paint(status_colour(row.state), row.state));
+}
+
+static void print_routes(Context& context, const registry::Server& server) {
+  const std::vector<registry::Route> routes = registry::list_routes(context.db(), server.id);
+  if (routes.empty()) return;
+  context.out().line(context.out().paint("bold", "routes"));
+  for (const registry::Route& row : routes) context.out().line("  " + row.pattern + "  ->  " + row.target);
 }
 
 static void print_audit(Context& context, const registry::Server& server) {
@@ -179,15 +206,19 @@ int run_show(Context& context, const Args& args) {
                 {"id", "type", "template", "description", "labels", "status", "status_reason", "status_since",
                  "last_error", "desired_state", "enabled", "health", "health_detail", "health_checked_at",
                  "health_latency_ms"});
-  print_section(context, table, "listen", {"listen", "bound_addr", "bound_port", "backlog", "allow_open"});
+  print_section(context, table, "listen",
+                {"listen", "bound_addr", "bound_port", "backlog", "allow_open", "proxy_protocol_in",
+                 "proxy_protocol_from"});
   print_section(context, table, "limits",
                 {"max_connections", "max_connections_per_client", "connection_timeout_ms",
-                 "header_timeout_ms", "keepalive_timeout_ms", "response_timeout_ms", "body_timeout_ms",
-                 "idle_timeout_ms", "drain_timeout_ms"});
-  print_section(
-      context, table, "TLS and options",
-      {"enable_tls", "tls_cert_path", "tls_key_path", "lb", "access_log", "access_log_format", "config"});
+                 "handshake_timeout_ms", "header_timeout_ms", "keepalive_timeout_ms", "response_timeout_ms",
+                 "body_timeout_ms", "idle_timeout_ms", "drain_timeout_ms"});
+  print_section(context, table, "TLS and options",
+                {"enable_tls", "tls_cert_path", "tls_key_path", "tls_min_version", "tls_max_version",
+                 "tls_ciphers", "alpn", "client_auth", "client_ca_path", "proxy_protocol_out", "lb",
+                 "access_log", "access_log_format", "config"});
   print_backends(context, server);
+  print_routes(context, server);
   print_section(
       context, table, "statistics",
       {"total_connections", "active_connections", "peak_connections", "refused_connections", "total_requests",

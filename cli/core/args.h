@@ -26,6 +26,7 @@ enum class Source : std::uint8_t {
   directory,
   file,
   lb,
+  route,
   server,
   server_key,
   server_type,

@@ -14,6 +14,7 @@
 #include "lib/registry/backends.h"
 #include "lib/registry/columns.h"
 #include "lib/registry/references.h"
+#include "lib/registry/routes.h"
 #include "lib/registry/rules.h"
 #include "lib/registry/servers.h"
 #include "lib/registry/settings.h"
@@ -66,6 +67,13 @@ void add_backends(Database& db, const Cursor& cursor, Found& found) {
   const registry::Server server = registry::resolve_server(db, cursor.bare[0], scope(cursor));
   for (const registry::Backend& backend : registry::list_backends(db, server.id))
     found.push_back({backend.address, backend.admin_state});
+}
+
+void add_routes(Database& db, const Cursor& cursor, Found& found) {
+  if (cursor.bare.empty()) return;
+  const registry::Server server = registry::resolve_server(db, cursor.bare[0], scope(cursor));
+  for (const registry::Route& route : registry::list_routes(db, server.id))
+    found.push_back({route.pattern, route.target});
 }
 
 void add_rules(Database& db, const Cursor& cursor, Found& found) {
@@ -179,6 +187,8 @@ std::vector<Candidate> values_of(const ArgInfo& info, const Cursor& cursor) {
       return from_registry(cursor, [&](Database& db, Found& found) { add_servers(db, cursor, found); });
     case Source::backend:
       return from_registry(cursor, [&](Database& db, Found& found) { add_backends(db, cursor, found); });
+    case Source::route:
+      return from_registry(cursor, [&](Database& db, Found& found) { add_routes(db, cursor, found); });
     case Source::acl_rule:
       return from_registry(cursor, [&](Database& db, Found& found) { add_rules(db, cursor, found); });
     case Source::template_name:

@@ -2,6 +2,9 @@
 
 #include <algorithm>
 
+#include "cli/core/context.h"
+#include "cli/core/targets.h"
+
 namespace arcus::cli {
 
 namespace {
@@ -75,6 +78,16 @@ void show_share(Table& table, std::string_view key, std::string_view limit_key) 
     const std::string most = plain_text(row[*limit]);
     if (most != "0" && !most.empty()) row[*part].shown = plain_text(row[*part]) + "/" + most;
   }
+}
+
+void keep_server(Context& context, registry::Rows& rows, std::string_view reference) {
+  const std::size_t at = rows.column("server");
+  const std::string wanted = reference.empty() ? std::string{} : find_target(context, reference).reference();
+  const std::string scope = std::string{context.tenant()} + "/";
+  std::erase_if(rows.rows, [&](const auto& row) {
+    const std::string& name = std::get<std::string>(row[at]);
+    return wanted.empty() ? !context.tenant().empty() && !name.starts_with(scope) : name != wanted;
+  });
 }
 
 }  // namespace arcus::cli

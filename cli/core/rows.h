@@ -9,6 +9,8 @@
 
 namespace arcus::cli {
 
+class Context;
+
 /// `rows` as a table.  `columns` says how known columns read, and in which order they stand on the screen;
 /// columns it does not name are Show::full.  With `machine` the order is that of the rows.
 Table table_of(const registry::Rows& rows, std::span<const Column> columns, bool machine);
@@ -20,6 +22,9 @@ Cell cell_of(const registry::Value& value, Unit unit = Unit::text);
 const registry::Value& value_at(const registry::Rows& rows, std::size_t row, std::string_view column);
 std::string text_at(const registry::Rows& rows, std::size_t row, std::string_view column);
 std::int64_t number_at(const registry::Rows& rows, std::size_t row, std::string_view column);
+
+/// Keeps the rows whose column `server` is what `reference` names; without one, those of the tenant in scope.
+void keep_server(Context& context, registry::Rows& rows, std::string_view reference);
 
 /// Gives column `key` of the table a text for the screen: `412/1000` for connections under a limit.
 void show_share(Table& table, std::string_view key, std::string_view limit_key);
