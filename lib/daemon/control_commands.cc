@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/base/error.h"
+#include "lib/base/units.h"
 #include "lib/daemon/daemon_loop.h"
 
 /// What may be asked over the control socket: {"id":…,"cmd":…} -> {"id":…,"ok":…,"result"|"error":…}.
@@ -90,7 +91,8 @@ struct ControlCommands {
                 {"workers", std::move(workers)}};
   }
 
-  /// Without a server: the daemon stops. With one that is draining: its connections end now.
+  /// Without a server: the daemon stops. With one: its connections end now if it drains, or with limit_ms
+  /// within that time; one that does not drain yet has the limit when it is stopped, which must be soon.
   static Result stop(DaemonLoop& loop, const Json& request, const Later&) {
     const bool now = request.value("now", "") == "true";
     const std::string server = request.value("server", "");
@@ -98,8 +100,13 @@ struct ControlCommands {
       loop.stop(now);
       return Json::object();
     }
+    const bool is_limited = request.contains("limit_ms");
+    const auto limit_ms = parse_integer(request.value("limit_ms", "0"));
+    if (!limit_ms || *limit_ms < 0) throw Error{ErrorKind::usage, "limit_ms is not a number of milliseconds"};
+    const std::chrono::milliseconds limit{*limit_ms};
     loop.watch_registry();  // the wish to stop may not have been seen yet
-    loop.supervisor_.drain_now(server);
+    const bool drains = loop.supervisor_.hurry_drain(server, limit);
+    if (!drains && is_limited) loop.supervisor_.order_drain(server, limit);
     return Json::object();
   }
 

@@ -30,6 +30,12 @@ struct VersionedConfig {
   std::int64_t version = 0;
 };
 
+/// How long connections may go on after the next stop, if that comes before `expires`.
+struct DrainOrder {
+  std::chrono::milliseconds limit{0};
+  std::chrono::steady_clock::time_point expires;
+};
+
 /// One server as the supervisor has it: what is wanted, what holds, what was told to whom.
 struct ManagedServer {
   registry::DesiredServer desired;
@@ -55,6 +61,7 @@ struct ManagedServer {
   std::int64_t listen_sent = 0;  ///< number of the listener
   std::int64_t listen_acked = 0;
   bool draining = false;  ///< told to stop; the event `drained` is awaited
+  std::optional<DrainOrder> drain_order;
 
   Backoff backoff;
   std::optional<std::chrono::steady_clock::time_point> retry_at;

@@ -123,11 +123,18 @@ void Supervisor::announce_probe(const std::string& server_id, std::uint16_t sour
               to_json(wire::ProbeFrame{.seq = seq, .server_id = server_id, .source_port = source_port}));
 }
 
-void Supervisor::drain_now(const std::string& server_id) {
+bool Supervisor::hurry_drain(const std::string& server_id, milliseconds limit) {
   const auto found = servers_.find(server_id);
-  if (found == servers_.end() || !found->second.draining || !found->second.worker) return;
-  found->second.worker->send(wire::FrameType::unlisten,
-                             to_json(wire::ListenFrame{.server_id = server_id, .drain_timeout_ms = 0}));
+  if (found == servers_.end() || !found->second.draining || !found->second.worker) return false;
+  const wire::ListenFrame frame{.server_id = server_id, .drain_timeout_ms = limit.count()};
+  found->second.worker->send(wire::FrameType::unlisten, to_json(frame));
+  return true;
+}
+
+void Supervisor::order_drain(const std::string& server_id, milliseconds limit, milliseconds validity) {
+  const auto found = servers_.find(server_id);
+  if (found == servers_.end()) return;
+  found->second.drain_order = {.limit = limit, .expires = steady_clock::now() + validity};
 }
 
 void Supervisor::shut_down(bool now, std::function<void()> done) {

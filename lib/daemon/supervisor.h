@@ -91,8 +91,13 @@ class Supervisor final : public WorkerEvents {
   /// Announces the daemon's own connection from `source_port`; `then` gets "" or what is wrong.
   void announce_probe(const std::string& server_id, std::uint16_t source_port,
                       std::function<void(const std::string& error)> then);
-  /// Ends the connections of a draining server at once.
-  void drain_now(const std::string& server_id);
+  /// The connections of a draining server end within `limit` from now (0: at once); a later limit than the
+  /// one in force changes nothing. False when it does not drain.
+  bool hurry_drain(const std::string& server_id, std::chrono::milliseconds limit);
+  /// Should the server be stopped within `validity`, its connections may go on for `limit`, not for its
+  /// drain_timeout.
+  void order_drain(const std::string& server_id, std::chrono::milliseconds limit,
+                   std::chrono::milliseconds validity = std::chrono::seconds{10});
 
   StatusCount count() const;
   /// By reference.
@@ -141,6 +146,7 @@ class Supervisor final : public WorkerEvents {
   void drive(ManagedServer& server);
   void drive_stop(ManagedServer& server);
   void drive_start(ManagedServer& server);
+  static std::chrono::milliseconds drain_limit(ManagedServer& server);
   static void close_listeners(ManagedServer& server);
   void leave_worker(ManagedServer& server, std::chrono::milliseconds drain);
   void send_listen(ManagedServer& server);

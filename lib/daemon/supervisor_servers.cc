@@ -1,6 +1,7 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "lib/base/error.h"
 #include "lib/base/text.h"
@@ -112,11 +113,18 @@ void Supervisor::drive(ManagedServer& server) {
     drive_stop(server);
 }
 
+/// How long this stop may take: as ordered just before, else as the row says.
+milliseconds Supervisor::drain_limit(ManagedServer& server) {
+  const auto order = std::exchange(server.drain_order, std::nullopt);
+  const bool holds = order && steady_clock::now() < order->expires;
+  return holds ? order->limit : milliseconds{server.desired.server.drain_timeout_ms};
+}
+
 void Supervisor::drive_stop(ManagedServer& server) {
   server.retry_at.reset();
   server.backoff.reset();
   if (server.worker && server.listen_sent != 0)
-    leave_worker(server, milliseconds{server.desired.server.drain_timeout_ms});
+    leave_worker(server, drain_limit(server));
   else if (server.removed && server.worker && server.sent_version != 0 && !server.draining)
     server.worker->send(wire::FrameType::unlisten,
                         to_json(wire::ListenFrame{.server_id = server.id(), .forget = true}));

@@ -7,6 +7,7 @@
 #include <csignal>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 
 #include "lib/wire/config.h"
@@ -51,6 +52,10 @@ class FakeWorker {
       const auto body = from_json<ListenFrame>(frame.body);
       listening_.erase(body.server_id);
       channel_.send(FrameType::ack, to_json(Ack{.seq = body.seq, .server_id = body.server_id}));
+      channel_.send(FrameType::event, to_json(Event{.kind = "limit",
+                                                    .server_id = body.server_id,
+                                                    .detail = std::to_string(body.drain_timeout_ms)}));
+      if (lingering_.contains(body.server_id) && body.drain_timeout_ms > 0) return;
       channel_.send(FrameType::event, to_json(Event{.kind = "drained", .server_id = body.server_id}));
     }
     if (frame.type == FrameType::probe) {
@@ -69,6 +74,7 @@ class FakeWorker {
   void on_config(const WorkerConfig& config) {
     for (const ServerConfig& server : config.servers) {
       if (server.config.contains("x_die")) exit_code_ = 7;
+      if (server.config.contains("x_linger")) lingering_.insert(server.id);
       const auto reject = server.config.find("x_reject");
       const std::string error = reject == server.config.end() ? "" : reject->second;
       channel_.send(FrameType::ack,
@@ -83,6 +89,7 @@ class FakeWorker {
   std::vector<UniqueFd> files_;
   std::vector<std::unique_ptr<CounterMap>> maps_;
   std::map<std::string, UniqueFd> listening_;
+  std::set<std::string> lingering_;  ///< their connections end when they are cut
   int exit_code_ = -1;
 };
 

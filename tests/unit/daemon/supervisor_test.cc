@@ -86,6 +86,42 @@ TEST_CASE("supervisor: stopped frees the port, started again takes it") {
   CHECK(world.bound(server) == where);
 }
 
+TEST_CASE("supervisor: a stop grants drain_timeout, or what was ordered just before, once") {
+  World world;
+  const auto server = world.add("acme", "web", {{"drain_timeout_ms", "1500"}});
+  REQUIRE(world.reaches(server, "running"));
+  const auto granted = [&] {
+    world.set(server, {{"desired_state", "stopped"}});
+    REQUIRE(world.reaches(server, "stopped"));
+    REQUIRE(world.until([&] { return world.number("SELECT count(*) FROM event WHERE kind = 'limit'") > 0; }));
+    const auto limit = world.number("SELECT CAST(detail AS INTEGER) FROM event WHERE kind = 'limit'");
+    world.change([&] { world.db.exec("DELETE FROM event"); }, "daemon");
+    world.set(server, {{"desired_state", "running"}});
+    REQUIRE(world.reaches(server, "running"));
+    return limit;
+  };
+  CHECK(granted() == 1500);
+  world.supervisor->order_drain(server.id, std::chrono::hours{1});
+  CHECK(granted() == 3'600'000);
+  CHECK(granted() == 1500);
+  world.supervisor->order_drain(server.id, std::chrono::hours{1}, std::chrono::milliseconds{0});
+  CHECK(granted() == 1500);
+}
+
+TEST_CASE("supervisor: a server that drains can be hurried, one that runs cannot") {
+  World world;
+  const auto server = world.add("acme", "web", {{"config.x_linger", "1"}, {"drain_timeout_ms", "60000"}});
+  REQUIRE(world.reaches(server, "running"));
+  CHECK_FALSE(world.supervisor->hurry_drain(server.id, std::chrono::milliseconds{0}));
+  world.set(server, {{"desired_state", "stopped"}});
+  REQUIRE(world.until([&] { return world.state(server).status == "stopping"; }));
+  CHECK(world.supervisor->hurry_drain(server.id, std::chrono::seconds{7}));
+  CHECK(world.until([&] { return world.number("SELECT count(*) FROM event WHERE detail = '7000'") == 1; }));
+  CHECK(world.state(server).status == "stopping");
+  CHECK(world.supervisor->hurry_drain(server.id, std::chrono::milliseconds{0}));
+  CHECK(world.reaches(server, "stopped"));
+}
+
 TEST_CASE("supervisor: one worker per tenant, and none for nothing") {
   World world;
   const auto a1 = world.add("a", "one");
