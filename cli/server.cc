@@ -49,6 +49,11 @@ constexpr Example stop_examples[] = {
     {"arcusctl server stop acme/web", "waits until the last connection ended"},
     {"arcusctl server stop -t acme --type tcp", "several"},
 };
+constexpr Example drain_examples[] = {
+    {"arcusctl server drain acme/web", "returns when its last connection has ended"},
+    {"arcusctl server drain acme/web --timeout 10m", "what is left then is cut"},
+    {"arcusctl server drain -t acme --no-wait", "the daemon goes on alone"},
+};
 constexpr Example start_examples[] = {
     {"arcusctl server start acme/web", "returns when it listens"},
     {"arcusctl server list -q --status stopped | arcusctl server start -", "what a list names"},
@@ -85,6 +90,18 @@ constexpr ExitNote wait_exits[] = {{exit_code::timeout, "not so after --timeout"
 constexpr ExitNote check_exits[] = {{exit_code::failed, "something is wrong"}};
 constexpr ExitNote remove_exits[] = {{exit_code::not_confirmed, "declined, or --yes is needed"}};
 
+constexpr ExitNote drain_exits[] = {
+    {exit_code::ok, "all are stopped; how many connections were cut is said on stderr"},
+    {exit_code::partial, "some did, some did not"},
+    {exit_code::timeout, "not stopped 5 s after --timeout"},
+};
+
+constexpr std::string_view drain_details =
+    "Stops accepting and keeps the wish `stopped`, as stop does, but connections go on until they end or "
+    "until "
+    "--timeout (without it: a day), whatever drain_timeout says. Then what is left is closed. A stop "
+    "meanwhile "
+    "grants them drain_timeout, stop --now nothing; start lets it accept again.";
 constexpr std::string_view stop_details =
     "Stops accepting, lets connections end for drain_timeout, closes what is left, and keeps the wish "
     "`stopped`.";
@@ -127,10 +144,18 @@ constinit const Command commands[] = {
      server::run_stop,
      {.mutating = true,
       .waits = true,
-      .aliases = "drain",
       .examples = stop_examples,
       .exits = life_exits,
       .details = stop_details}},
+    {"drain",
+     "stop accepting, let every connection end",
+     target::many,
+     server::run_drain,
+     {.mutating = true,
+      .waits = true,
+      .examples = drain_examples,
+      .exits = drain_exits,
+      .details = drain_details}},
     {"restart", "stop and start without losing the port", restart_signature, server::run_restart,
      changes({})},
     {"reload", "apply the configuration, or a new one, without losing a connection", reload_signature,

@@ -1,8 +1,9 @@
+#include "cli/server_life.h"
+
 #include <algorithm>
 #include <thread>
 
 #include "cli/core/rows.h"
-#include "cli/server.h"
 #include "lib/base/error.h"
 #include "lib/daemon/control_client.h"
 #include "lib/daemon/paths.h"
@@ -12,7 +13,6 @@
 namespace arcus::cli::server {
 
 using registry::Server;
-using Wish = Server (*)(Database&, std::string_view);
 
 static constexpr std::chrono::seconds stop_margin{5};
 static constexpr std::chrono::milliseconds poll_interval{50};
@@ -23,8 +23,7 @@ std::chrono::milliseconds stop_limit(const std::vector<Server>& servers) {
   return std::chrono::milliseconds{longest} + stop_margin;
 }
 
-/// Records `wish` for all in one transaction; the rows as they are then.
-static std::vector<Server> record(Context& context, const std::vector<Server>& servers, const auto& wish) {
+std::vector<Server> record(Context& context, const std::vector<Server>& servers, const Wish& wish) {
   std::vector<Server> after;
   context.change([&](Database& db) {
     for (const Server& server : servers) {
@@ -35,8 +34,7 @@ static std::vector<Server> record(Context& context, const std::vector<Server>& s
   return after;
 }
 
-/// What --dry-run says instead of waiting.
-static int would(Context& context, const std::vector<Server>& servers, std::string_view action) {
+int would(Context& context, const std::vector<Server>& servers, std::string_view action) {
   std::vector<Outcome> outcomes;
   for (const Server& server : servers)
     outcomes.push_back({.id = server.id,
@@ -47,10 +45,16 @@ static int would(Context& context, const std::vector<Server>& servers, std::stri
   return report(context, outcomes);
 }
 
-static int wish_and_wait(Context& context, const std::vector<Server>& servers, const auto& wish, Wait wait) {
+int wait_and_report(Context& context, const std::vector<Server>& servers, const Wait& wait) {
+  Report rows{context, servers};
+  return rows.finish(await_servers(context, servers, wait, [&](const auto& some) { rows.ended(some); }));
+}
+
+static int wish_and_wait(Context& context, const std::vector<Server>& servers, const Wish& wish,
+                         const Wait& wait) {
   const std::vector<Server> after = record(context, servers, wish);
   if (context.dry_run()) return would(context, servers, wait.action);
-  return report(context, await_servers(context, after, wait));
+  return wait_and_report(context, after, wait);
 }
 
 int start_all(Context& context, const std::vector<Server>& servers) {
@@ -71,13 +75,21 @@ static void cut(Context& context, const std::vector<Server>& servers) {
   for (const Server& server : servers) daemon::control_call(paths.socket, "stop", {{"server", server.id}});
 }
 
+/// Those that drain already, perhaps for as long as it takes, get their drain_timeout from now on.
+static void hurry(Context& context, const std::vector<Server>& servers) {
+  for (const Server& server : servers)
+    if (registry::server_state(context.db(), server.id).status == "stopping")
+      limit_drain(context, server, std::chrono::milliseconds{server.drain_timeout_ms});
+}
+
+Server wish_stopped(Database& db, const Server& server) { return registry::want_stopped(db, server.id); }
+
 int stop_all(Context& context, const std::vector<Server>& servers, bool now) {
-  const auto wish = [](Database& db, const Server& server) { return registry::want_stopped(db, server.id); };
-  const std::vector<Server> after = record(context, servers, wish);
+  const std::vector<Server> after = record(context, servers, wish_stopped);
   const Wait wait{.action = "stop", .until = Until::stopped, .limit = stop_limit(servers)};
   if (context.dry_run()) return would(context, servers, wait.action);
-  if (now && context.daemon_runs()) cut(context, after);
-  return report(context, await_servers(context, after, wait));
+  if (context.daemon_runs()) now ? cut(context, after) : hurry(context, after);
+  return wait_and_report(context, after, wait);
 }
 
 int restart_all(Context& context, const std::vector<Server>& servers, std::size_t at_once) {
@@ -85,17 +97,19 @@ int restart_all(Context& context, const std::vector<Server>& servers, std::size_
   const Wait wait{
       .action = "restart", .until = Until::running, .needs_daemon = true, .limit = stop_limit(servers)};
   if (at_once == 0 || context.dry_run()) return wish_and_wait(context, servers, wish, wait);
+  Report rows{context, servers};
   std::vector<Outcome> all;
   for (std::size_t first = 0; first < servers.size(); first += at_once) {
     const auto begin = servers.begin() + static_cast<std::ptrdiff_t>(first);
     const std::vector<Server> batch(
         begin, begin + static_cast<std::ptrdiff_t>(std::min(at_once, servers.size() - first)));
-    const std::vector<Outcome> outcomes = await_servers(context, record(context, batch, wish), wait);
+    const std::vector<Outcome> outcomes = await_servers(context, record(context, batch, wish), wait,
+                                                        [&](const auto& some) { rows.ended(some); });
     all.insert(all.end(), outcomes.begin(), outcomes.end());
     // What goes wrong with the first must not go wrong with the rest.
     if (std::ranges::any_of(outcomes, [](const Outcome& row) { return row.code != exit_code::ok; })) break;
   }
-  return report(context, all);
+  return rows.finish(all);
 }
 
 int reload_all(Context& context, const std::vector<Server>& servers) {
@@ -115,24 +129,14 @@ static void confirm_removal(Context& context, const std::vector<Server>& servers
 
 int remove_all(Context& context, const std::vector<Server>& servers) {
   if (!servers.empty()) confirm_removal(context, servers);
-  return report(context, stop_and_remove(context, servers));
+  Report rows{context, servers};
+  return rows.finish(stop_and_remove(context, servers, rows));
 }
 
-std::vector<Outcome> stop_and_remove(Context& context, const std::vector<Server>& servers) {
-  std::vector<Outcome> outcomes;
-  if (context.settings().wait && context.daemon_runs() && !context.dry_run()) {
-    const auto stop = [](Database& db, const Server& server) {
-      return registry::want_stopped(db, server.id);
-    };
-    outcomes = await_servers(context, record(context, servers, stop),
-                             {.action = "remove", .until = Until::stopped, .limit = stop_limit(servers)});
-  } else {
-    for (const Server& server : servers)
-      outcomes.push_back({.id = server.id, .tenant = server.tenant, .name = server.name, .action = "remove"});
-  }
+/// Removes those that listen no longer, also those in error; one that did not stop in time stays.
+static void remove_ended(Context& context, std::vector<Outcome>& some) {
   context.change([&](Database& db) {
-    for (Outcome& outcome : outcomes) {
-      // One in error listens no longer: it goes too. One that did not stop in time stays.
+    for (Outcome& outcome : some) {
       if (outcome.code != exit_code::ok && outcome.code != exit_code::failed) continue;
       registry::remove_server(db, outcome.id);
       outcome = {.id = outcome.id,
@@ -143,6 +147,22 @@ std::vector<Outcome> stop_and_remove(Context& context, const std::vector<Server>
                  .took = outcome.took};
     }
   });
+}
+
+std::vector<Outcome> stop_and_remove(Context& context, const std::vector<Server>& servers, Report& rows) {
+  if (context.settings().wait && context.daemon_runs() && !context.dry_run()) {
+    const std::vector<Server> after = record(context, servers, wish_stopped);
+    hurry(context, after);
+    const Wait wait{.action = "remove", .until = Until::stopped, .limit = stop_limit(servers)};
+    return await_servers(context, after, wait, [&](std::vector<Outcome>& some) {
+      remove_ended(context, some);
+      rows.ended(some);
+    });
+  }
+  std::vector<Outcome> outcomes;
+  for (const Server& server : servers)
+    outcomes.push_back({.id = server.id, .tenant = server.tenant, .name = server.name, .action = "remove"});
+  remove_ended(context, outcomes);
   return outcomes;
 }
 

@@ -131,8 +131,12 @@ int apply(Context& context, const Tenant& row, const std::vector<registry::Assig
     registry::set_tenant(db, row.id, list);
   });
   if (context.dry_run()) return exit_code::ok;
-  const auto outcomes = await_servers(context, servers_of(context, row), {.action = "set"});
-  if (!outcomes.empty() && !context.quiet()) return report(context, outcomes);
+  const std::vector<registry::Server> servers = servers_of(context, row);
+  Report rows{context, servers};
+  const auto outcomes = await_servers(context, servers, {.action = "set"}, [&](const auto& some) {
+    if (!context.quiet()) rows.ended(some);
+  });
+  if (!outcomes.empty() && !context.quiet()) return rows.finish(outcomes);
   return report(context, {{.id = row.id, .name = row.name, .action = "set", .status = "changed"}});
 }
 
@@ -205,7 +209,8 @@ int run_remove_servers(Context& context, const Args& args) {
   const std::vector<registry::Server> servers = servers_of(context, row);
   if (!servers.empty())
     context.confirm("remove all servers of " + row.name + " (" + std::to_string(servers.size()) + ")?");
-  return report(context, server::stop_and_remove(context, servers));
+  Report rows{context, servers};
+  return rows.finish(server::stop_and_remove(context, servers, rows));
 }
 
 constexpr Arg<bool> with_servers{"--with-servers", "its servers too"};
@@ -223,18 +228,19 @@ int run_remove(Context& context, const Args& args) {
   if (!servers.empty())
     context.confirm_by_typing(
         "remove tenant " + row.name + " and its " + std::to_string(servers.size()) + " servers", row.name);
-  if (context.dry_run()) {
-    std::vector<Outcome> outcomes = server::stop_and_remove(context, servers);
-    outcomes.push_back({.id = row.id, .name = row.name, .action = "remove", .status = "would_be_removed"});
-    return report(context, outcomes);
-  }
+  std::vector<std::string> names{row.name};
+  for (const registry::Server& server : servers) names.push_back(server.reference());
+  Report rows{context, names};
   std::vector<Outcome> outcomes;
-  if (!servers.empty()) outcomes = server::stop_and_remove(context, servers);
+  if (!servers.empty()) outcomes = server::stop_and_remove(context, servers, rows);
   if (std::ranges::any_of(outcomes, [](const Outcome& one) { return one.code != exit_code::ok; }))
-    return report(context, outcomes);
-  context.change([&](Database& db) { registry::remove_tenant(db, row.id); });
-  outcomes.push_back({.id = row.id, .name = row.name, .action = "remove", .status = "removed"});
-  return report(context, outcomes);
+    return rows.finish(outcomes);
+  if (!context.dry_run()) context.change([&](Database& db) { registry::remove_tenant(db, row.id); });
+  outcomes.push_back({.id = row.id,
+                      .name = row.name,
+                      .action = "remove",
+                      .status = context.dry_run() ? "would_be_removed" : "removed"});
+  return rows.finish(outcomes);
 }
 
 int run_stats(Context& context, const Args& args) {

@@ -2,6 +2,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <numeric>
 #include <thread>
 
 #include "cli/core/context.h"
@@ -91,52 +92,93 @@ std::vector<Outcome> not_waited(const std::vector<registry::Server>& servers, co
   return outcomes;
 }
 
+/// Why one that has not settled is waited for no longer.
+enum class GiveUp : std::uint8_t { no, daemon_died, late };
+
+bool has_ended(Outcome& outcome, const registry::Server& server, const registry::ServerState& state,
+               const Wait& wait, GiveUp give_up) {
+  if (has_applied(server, state)) {
+    judge(outcome, state, wait);
+    return true;
+  }
+  if (give_up == GiveUp::no) return false;
+  const bool late = give_up == GiveUp::late;
+  outcome.status = state.status;
+  outcome.code = late ? exit_code::timeout : exit_code::no_daemon;
+  outcome.error =
+      late ? "is not settled: the time is over" : "is not settled: the daemon died while we waited";
+  outcome.hint = late ? "arcusctl server show " + outcome.tenant + "/" + outcome.name : "arcusctl run -d";
+  return true;
+}
+
+/// Servers on the way to where they were told to go.
+class Waiting {
+ public:
+  Waiting(Context& context, const std::vector<registry::Server>& servers, const Wait& wait)
+      : context_{context}, servers_{servers}, wait_{wait}, open_(servers.size()) {
+    for (const registry::Server& server : servers) outcomes_.push_back(outcome_of(server, wait));
+    std::iota(open_.begin(), open_.end(), std::size_t{0});
+  }
+
+  /// Looks at all that are open; those that have ended go to `on_ended` and are open no longer.
+  void look(GiveUp give_up, const OnEnded& on_ended) {
+    const auto took =
+        std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started_);
+    std::vector<std::size_t> ended;
+    std::erase_if(open_, [&](std::size_t i) {
+      const registry::ServerState state = registry::server_state(context_.db(), servers_[i].id);
+      if (!has_ended(outcomes_[i], servers_[i], state, wait_, give_up)) return false;
+      outcomes_[i].took = took;
+      failed_ += outcomes_[i].code != exit_code::ok ? 1U : 0U;
+      ended.push_back(i);
+      return true;
+    });
+    if (ended.empty() || !on_ended) return;
+    std::vector<Outcome> some;
+    for (const std::size_t i : ended) some.push_back(outcomes_[i]);
+    on_ended(some);
+    for (std::size_t k = 0; k < ended.size(); ++k) outcomes_[ended[k]] = std::move(some[k]);
+  }
+
+  [[nodiscard]] bool is_over() const { return open_.empty(); }
+  [[nodiscard]] std::size_t done() const { return servers_.size() - open_.size(); }
+  [[nodiscard]] std::size_t failed() const { return failed_; }
+  std::vector<Outcome> take() { return std::move(outcomes_); }
+
+ private:
+  Context& context_;
+  const std::vector<registry::Server>& servers_;
+  const Wait& wait_;
+  std::chrono::steady_clock::time_point started_ = std::chrono::steady_clock::now();
+  std::vector<Outcome> outcomes_;
+  std::vector<std::size_t> open_;  ///< indices of those that have not ended
+  std::size_t failed_ = 0;
+};
+
 }  // namespace
 
 std::vector<Outcome> await_servers(Context& context, const std::vector<registry::Server>& servers,
-                                   const Wait& wait) {
-  if (!context.settings().wait) return not_waited(servers, wait, false);
-  if (!context.daemon_runs()) {
-    if (!wait.needs_daemon) context.note("no daemon runs: it will be so when one does (arcusctl run -d)");
-    return not_waited(servers, wait, true);
+                                   const Wait& wait, const OnEnded& on_ended) {
+  const bool no_daemon = context.settings().wait && !context.daemon_runs();
+  if (no_daemon && !wait.needs_daemon)
+    context.note("no daemon runs: it will be so when one does (arcusctl run -d)");
+  if (no_daemon || !context.settings().wait) {
+    std::vector<Outcome> outcomes = not_waited(servers, wait, no_daemon);
+    if (on_ended) on_ended(outcomes);
+    return outcomes;
   }
-  const auto started = std::chrono::steady_clock::now();
-  const auto deadline = context.deadline(wait.limit);
-  auto next_check = started + daemon_check;
+  const auto deadline = context.deadline(wait.limit) + wait.margin;
+  auto next_check = std::chrono::steady_clock::now() + daemon_check;
   const InterruptNotice notice;
   Progress progress{context, wait.action, servers.size()};
-  std::vector<Outcome> outcomes;
-  for (const registry::Server& server : servers) outcomes.push_back(outcome_of(server, wait));
-  std::vector<std::size_t> open(servers.size());
-  for (std::size_t i = 0; i < open.size(); ++i) open[i] = i;
-
-  std::size_t failed = 0;
+  Waiting waiting{context, servers, wait};
   for (;;) {
     const auto now = std::chrono::steady_clock::now();
-    const bool late = now >= deadline;
     const bool dead = now >= next_check && !context.daemon_runs();
     if (now >= next_check) next_check = now + daemon_check;
-    std::erase_if(open, [&](std::size_t i) {
-      const registry::ServerState state = registry::server_state(context.db(), servers[i].id);
-      Outcome& outcome = outcomes[i];
-      const bool done = has_applied(servers[i], state);
-      if (done)
-        judge(outcome, state, wait);
-      else if (dead || late) {
-        outcome.status = state.status;
-        outcome.code = dead ? exit_code::no_daemon : exit_code::timeout;
-        outcome.error =
-            dead ? "is not settled: the daemon died while we waited" : "is not settled: the time is over";
-        outcome.hint =
-            dead ? "arcusctl run -d" : "arcusctl server show " + outcome.tenant + "/" + outcome.name;
-      } else
-        return false;
-      outcome.took = std::chrono::duration_cast<std::chrono::milliseconds>(now - started);
-      failed += outcome.code != exit_code::ok ? 1U : 0U;
-      return true;
-    });
-    if (open.empty()) return outcomes;
-    progress.update(servers.size() - open.size(), failed);
+    waiting.look(dead ? GiveUp::daemon_died : now >= deadline ? GiveUp::late : GiveUp::no, on_ended);
+    if (waiting.is_over()) return waiting.take();
+    progress.update(waiting.done(), waiting.failed());
     std::this_thread::sleep_for(poll_interval);
   }
 }

@@ -102,8 +102,11 @@ class Context {
   std::unique_ptr<State> state_;
 };
 
-/// How far a long operation is.  On a terminal one line that is repainted from 300 ms on; on a pipe nothing,
-/// for the results say it line by line.  The destructor removes the line.
+/// From when on an operation is a long one: its progress is shown.
+inline constexpr std::chrono::milliseconds long_operation{300};
+
+/// How far a long operation is.  On a terminal one line that is repainted; on a pipe nothing, for the results
+/// say it line by line.  The destructor removes the line.
 class Progress {
  public:
   Progress(const Context& context, std::string what, std::size_t total);

@@ -134,7 +134,7 @@ static std::string separated(const Table& table, const Selection& selection, con
 }
 
 static std::string rendered(const Table& table, const Selection& selection, const OutputOptions& options,
-                            bool one) {
+                            bool one, std::span<const std::size_t> least = {}) {
   if (options.quiet || !options.line_format.empty() || options.format == Format::name) {
     std::string out;
     for (const std::size_t r : selection.rows) {
@@ -148,7 +148,7 @@ static std::string rendered(const Table& table, const Selection& selection, cons
   if (options.format == Format::tsv || options.format == Format::csv)
     return separated(table, selection, options);
   if (options.format == Format::table || options.format == Format::wide)
-    return one ? screen_object(table, selection, options) : screen_table(table, selection, options);
+    return one ? screen_object(table, selection, options) : screen_table(table, selection, options, least);
 
   std::string out;
   const bool array = options.format == Format::json && !one;
@@ -166,6 +166,12 @@ static std::string rendered(const Table& table, const Selection& selection, cons
 
 void Output::list(const Table& table) {
   buffer_ += rendered(table, select(table, options_), options_, false);
+}
+
+void Output::more(const Table& table, bool is_first, std::span<const std::size_t> least) {
+  OutputOptions options = options_;
+  options.headers = options.headers && is_first;
+  buffer_ += rendered(table, select(table, options), options, false, least);
 }
 
 void Output::object(const Table& table) {

@@ -146,6 +146,9 @@ class Output {
 
   /// A list in whatever format was asked for: `[]` when empty, sorted and limited.
   void list(const Table& table);
+  /// Rows of a list that goes on: headings only before the first ones; not for a JSON array.  `least`: widths
+  /// of the columns on the screen, for the rows to come are not known.
+  void more(const Table& table, bool is_first, std::span<const std::size_t> least);
   /// One object: `key  value` lines, or a bare JSON object.  `table` has exactly one row.
   void object(const Table& table);
   /// A line of text (for people, and results that are one word); with json and jsonl a JSON string.
@@ -177,8 +180,9 @@ struct Selection {
 Selection select(const Table& table, const OutputOptions& options);
 /// The column called `word` (key, or heading in any case), or nothing.
 std::optional<std::size_t> find_column(const Table& table, std::string_view word);
-/// The text table with its heading line.
-std::string screen_table(const Table& table, Selection selection, const OutputOptions& options);
+/// The text table with its heading line.  `least`: the least width of each column of `table`.
+std::string screen_table(const Table& table, Selection selection, const OutputOptions& options,
+                         std::span<const std::size_t> least = {});
 /// One object as `key  value` lines.
 std::string screen_object(const Table& table, const Selection& selection, const OutputOptions& options);
 /// One row as a JSON object on one line.

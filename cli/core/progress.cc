@@ -7,7 +7,6 @@
 
 namespace arcus::cli {
 
-static constexpr std::chrono::milliseconds first_paint{300};
 static constexpr std::chrono::milliseconds repaint{100};
 
 static void write_stderr(std::string_view text) {
@@ -29,7 +28,7 @@ Progress::~Progress() {
 void Progress::update(std::size_t done, std::size_t failed) {
   if (!enabled_) return;
   const auto now = std::chrono::steady_clock::now();
-  if (now - started_ < first_paint || (visible_ && now - painted_ < repaint)) return;
+  if (now - started_ < long_operation || (visible_ && now - painted_ < repaint)) return;
   painted_ = now;
   visible_ = true;
   const double seconds = std::chrono::duration<double>(now - started_).count();

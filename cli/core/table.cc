@@ -141,9 +141,11 @@ Selection select(const Table& table, const OutputOptions& options) {
   return selection;
 }
 
-std::string screen_table(const Table& table, Selection selection, const OutputOptions& options) {
+std::string screen_table(const Table& table, Selection selection, const OutputOptions& options,
+                         std::span<const std::size_t> least) {
   const auto columns = table.columns();
-  std::vector<std::size_t> widths(columns.size(), 0);
+  std::vector<std::size_t> widths(least.begin(), least.end());
+  widths.resize(columns.size(), 0);
   std::vector<std::vector<std::string>> texts;
   for (const std::size_t r : selection.rows) {
     auto& line = texts.emplace_back(columns.size());
