@@ -104,27 +104,8 @@ constexpr Arg<std::string_view> what{
 constexpr Arg<std::string_view> reference{"REF", "which tenant or server", {.complete = Source::server}};
 constexpr const ArgInfo* stats_signature[] = {&what, &reference};
 
-constexpr Column registry_stats_columns[] = {
-    {"total_servers"},
-    {"running_servers"},
-    {"stopped_servers"},
-    {"error_servers"},
-    {"total_tenants"},
-    {"total_connections"},
-    {"active_connections"},
-    {"refused_connections"},
-    {"total_requests"},
-    {"total_bytes_transferred", {}, Show::table, Unit::bytes},
-    {"bytes_in", {}, Show::table, Unit::bytes},
-    {"bytes_out", {}, Show::table, Unit::bytes},
-    {"error_count"},
-    {"avg_response_time_ms", {}, Show::table, Unit::count},
-    {"rss_bytes", {}, Show::table, Unit::bytes},
-    {"cpu_ms", {}, Show::table, Unit::ms},
-    {"open_fds"},
-};
-
-constexpr Column tenant_stats_columns[] = {
+/// Those of a tenant, and behind them what only the registry has.
+constexpr Column stats_columns[] = {
     {"tenant"},
     {"total_servers"},
     {"running_servers"},
@@ -139,25 +120,43 @@ constexpr Column tenant_stats_columns[] = {
     {"bytes_out", {}, Show::table, Unit::bytes},
     {"error_count"},
     {"avg_response_time_ms", {}, Show::table, Unit::count},
+    {"total_tenants"},
+    {"rss_bytes", {}, Show::table, Unit::bytes},
+    {"cpu_ms", {}, Show::table, Unit::ms},
+    {"open_fds"},
 };
+constexpr std::span<const Column> all_stats{stats_columns};
+constexpr auto tenant_stats = all_stats.first(14);
+constexpr auto registry_stats = all_stats.subspan(1);
+
+/// Appends total_servers to avg_response_time_ms.
+void add_sums(std::vector<Cell>& row, const auto& s) {
+  for (const std::int64_t number :
+       {s.total_servers, s.running_servers, s.stopped_servers, s.error_servers, s.total_connections,
+        s.active_connections, s.refused_connections, s.total_requests, s.total_bytes_transferred, s.bytes_in,
+        s.bytes_out, s.error_count})
+    row.emplace_back(number);
+  row.push_back(look::rounded(s.avg_response_time_ms));
+}
 
 void print_registry_stats(Context& context) {
   const registry::RegistryStats s = registry::registry_stats(context.db());
-  Table table{registry_stats_columns};
-  table.add(s.total_servers, s.running_servers, s.stopped_servers, s.error_servers, s.total_tenants,
-            s.total_connections, s.active_connections, s.refused_connections, s.total_requests,
-            s.total_bytes_transferred, s.bytes_in, s.bytes_out, s.error_count,
-            look::rounded(s.avg_response_time_ms), s.rss_bytes, s.cpu_ms, s.open_fds);
+  std::vector<Cell> row;
+  add_sums(row, s);
+  for (const std::int64_t number : {s.total_tenants, s.rss_bytes, s.cpu_ms, s.open_fds})
+    row.emplace_back(number);
+  Table table{registry_stats};
+  table.add_row(std::move(row));
   context.out().object(table);
 }
 
 void print_tenant_stats(Context& context, std::string_view word) {
   const registry::TenantStats s = registry::tenant_stats(context.db(), find_tenant_target(context, word).id);
-  Table table{tenant_stats_columns};
-  table.add(s.tenant, s.total_servers, s.running_servers, s.stopped_servers, s.error_servers,
-            s.total_connections, s.active_connections, s.refused_connections, s.total_requests,
-            s.total_bytes_transferred, s.bytes_in, s.bytes_out, s.error_count,
-            look::rounded(s.avg_response_time_ms));
+  std::vector<Cell> row;
+  row.emplace_back(s.tenant);
+  add_sums(row, s);
+  Table table{tenant_stats};
+  table.add_row(std::move(row));
   context.out().object(table);
 }
 
