@@ -10,12 +10,7 @@
 namespace arcus {
 
 static constexpr const Protocol* table[] = {
-    &http_protocol,
-    &https_protocol,
-    &sni_protocol,
-    &socks_protocol,
-    &tcp_protocol,
-    &tls_protocol,
+    &http_protocol, &https_protocol, &sni_protocol, &socks_protocol, &tcp_protocol, &tls_protocol,
 };
 
 std::span<const Protocol* const> protocols() noexcept { return table; }
