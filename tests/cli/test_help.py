@@ -2,11 +2,12 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import time
 
-from harness import ROOT, Skip, contains, equal, test, until
+from harness import ROOT, Skip, connects, contains, equal, matches, test, until
 
 sys.path.insert(0, os.path.join(ROOT, "tests", "lint"))
 import man as manual  # noqa: E402
@@ -139,6 +140,63 @@ def readme_commands(w):
     contains(first, "apt-get install", "g++", "meson", "ninja-build", "libsqlite3-dev", "libcli11-dev", "libasio-dev",
              "nlohmann-json3-dev", "libssl-dev", "libc-ares-dev", "libseccomp-dev", "ninja -C build")
     equal(second.strip(), "tests/run")
+
+
+@test("README: command 1 verbatim, from a copy of the sources: packages, release build, main job (U24)", serial=True,
+      timeout=900, sanitized=False)
+def readme_first_command(w):
+    for tool in ("g++", "meson", "ninja"):
+        w.need(tool)
+    line = block("build").strip()
+    if connects(8080):
+        raise Skip("somebody else on this machine listens on 8080, the port that the command names")
+    w.figure(copy_sources(w.path("src")))
+    packages, rest = line.split(" && meson setup ", 1)
+    assert packages.endswith("libseccomp-dev") and "apt-get update" in packages, packages
+    if reason := no_packages(w):
+        line = f"true && meson setup {rest}"
+        w.figure(f"the apt-get part was left out: {reason}")
+    tail = ("\ncurl -s -x http://127.0.0.1:8080 http://127.0.0.1:9/ | grep -q destination_denied\n"
+            "arcusctl version\narcusctl daemon stop\n")
+    script = w.write("command1.sh", line + tail)
+    began = time.monotonic()
+    done = subprocess.run(["bash", "-e", script], cwd=w.path("src"), env=w.env, text=True, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=850)
+    equal(done.returncode, 0, done.stdout[-3000:])
+    w.figure(f"command 1 on {os.cpu_count()} cores: {time.monotonic() - began:.0f} s")
+    matches(done.stdout, r"pid \d+, 1 of 1 server running")
+    equal(connects(8080), False, "stopped")
+
+
+def copy_sources(to):
+    """What is committed, else what is here, without builds; says which."""
+    os.mkdir(to)
+    archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, capture_output=True) if shutil.which("git") else None
+    if archive and archive.returncode == 0:
+        subprocess.run(["tar", "x", "-C", to], input=archive.stdout, check=True)
+        return "sources: what is committed"
+    skipped = shutil.ignore_patterns("build*", ".git", "__pycache__", ".cache")
+    shutil.copytree(ROOT, to, dirs_exist_ok=True, ignore=skipped, symlinks=True)
+    return "sources: the files here, for there is no commit"
+
+
+def no_packages(w):
+    """Why apt-get cannot be used on this machine now; "" when it can."""
+    as_root = []
+    if os.getuid() != 0:
+        as_root = ["sudo", "-n"]
+        if not shutil.which("sudo") or subprocess.run([*as_root, "true"], capture_output=True).returncode != 0:
+            return "neither root nor sudo without a password"
+    if not shutil.which("apt-get"):
+        return "there is no apt-get"
+    try:
+        done = subprocess.run([*as_root, "apt-get", "update", "-q", "-o", "Acquire::Retries=0", "-o", "Acquire::http::Timeout=10"],
+                              text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=120,
+                              env=w.env)
+    except subprocess.TimeoutExpired:
+        return "no index within 120 s"
+    bad = re.findall(r"^(?:W:|E:|Err:).*$", done.stdout, re.M)
+    return bad[-1] if bad else f"apt-get update: exit {done.returncode}" if done.returncode != 0 else ""
 
 
 @test("README: the quick start runs line by line (U24)", timeout=90)
