@@ -69,7 +69,13 @@ static void put_row(Database& db, std::string_view incarnation, const ServerCoun
         c.server_id, incarnation, reason, n(count));
 }
 
+static bool is_live(Database& db, std::string_view incarnation) {
+  return db.query("SELECT 1 FROM worker_incarnation WHERE incarnation = ? AND folded = 0", incarnation)
+      .step();
+}
+
 void put_counts(Database& db, std::string_view incarnation, const std::vector<ServerCounts>& counts) {
+  if (!is_live(db, incarnation)) return;
   for (const ServerCounts& row : counts) put_row(db, incarnation, row);
 }
 

@@ -45,6 +45,7 @@ struct ServerCounts {
 };
 
 /// Upserts the counts; idempotent. `tenant_id` empty: kept from the existing row, else from table server.
+/// Writes nothing for an incarnation that is folded or unknown: its counts are in the sums already.
 void put_counts(Database& db, std::string_view incarnation, const std::vector<ServerCounts>& counts);
 
 /// Adds an incarnation's rows to incarnation '' and marks it folded, in the caller's transaction; does

@@ -69,6 +69,41 @@ TEST_CASE("accounting: lives of a worker add up, and folding happens exactly onc
   CHECK(b.r.number("SELECT total_connections - closed_connections FROM server_counter") == 0);
 }
 
+TEST_CASE("accounting: fold, put, fold: what comes late for a folded life is not counted again") {
+  Books b;
+  b.put("one", 5);
+  b.fold("one");
+  b.put("one", 7);
+  CHECK(server_stats(b.r.db(), b.web.id).total_requests == 5);
+  CHECK(b.r.number("SELECT count(*) FROM server_reason WHERE incarnation = 'one'") == 0);
+  b.fold("one");
+  CHECK(server_stats(b.r.db(), b.web.id).total_requests == 5);
+}
+
+TEST_CASE("accounting: a life that is marked folded is never added to the sums again, rows or not") {
+  Books b;
+  b.put("one", 5);
+  b.fold("one");
+  // As a daemon without the guard in put_counts would leave it.
+  b.r.write(
+      [&] {
+        b.r.db().exec(
+            "INSERT INTO server_counter (server_id, incarnation, tenant_id, total_requests) VALUES (?, "
+            "'one', "
+            "?, 7)",
+            b.web.id, b.tenant.id);
+      },
+      "daemon");
+  b.fold("one");
+  CHECK(b.r.number("SELECT total_requests FROM server_counter WHERE incarnation = ''") == 5);
+}
+
+TEST_CASE("accounting: a life that nobody began is not counted") {
+  Books b;
+  b.put("two", 5);
+  CHECK(b.r.number("SELECT count(*) FROM server_counter") == 0);
+}
+
 TEST_CASE("accounting: a removed server's totals stay with its tenant, late counts included") {
   Books b;
   b.put("one", 5);
