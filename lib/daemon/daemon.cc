@@ -240,6 +240,7 @@ void DaemonLoop::do_duties() {
   keep_lock();
   control_.ensure();
   supervisor_.refresh_resolver();
+  supervisor_.refresh_files();
 }
 
 void DaemonLoop::record() {

@@ -7,6 +7,7 @@
 namespace arcus::daemon {
 
 static constexpr std::size_t most_at_once = 64;
+static constexpr std::chrono::hours certificate_notice{30 * 24};
 
 Verdict judge(const HealthTarget& target, const ProbeResult& probe, std::int64_t active_connections) {
   if (!probe.ok) return {"unhealthy", probe.error};
@@ -18,6 +19,11 @@ Verdict judge(const HealthTarget& target, const ProbeResult& probe, std::int64_t
   if (target.max_connections > 0 && active_connections * 10 > target.max_connections * 9)
     return {"degraded", std::to_string(active_connections) + " of " + std::to_string(target.max_connections) +
                             " connections are in use"};
+  if (target.certificate_end && *target.certificate_end - wall_now() < certificate_notice) {
+    const bool is_over = *target.certificate_end <= wall_now();
+    return {"degraded", std::string("its certificate ") + (is_over ? "expired" : "expires") + " on " +
+                            to_text(*target.certificate_end).substr(0, 10)};
+  }
   return {"healthy", ""};
 }
 
@@ -54,7 +60,7 @@ void HealthPoller::start_next() {
     const HealthTarget target = std::move(waiting_.front());
     waiting_.pop_front();
     ++under_way_;
-    Probe::Plan plan{.target = target.address, .request = request_of(target)};
+    Probe::Plan plan{.target = target.address, .request = request_of(target), .tls = target.tls};
     plan.announce = [this, alive = std::weak_ptr{alive_}, id = target.id](
                         std::uint16_t port, std::function<void(const std::string&)> then) {
       if (!alive.expired()) supervisor_.announce_probe(id, port, std::move(then));

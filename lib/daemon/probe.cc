@@ -6,7 +6,9 @@
 #include <asio/steady_timer.hpp>
 #include <asio/write.hpp>
 
+#include "lib/base/error.h"
 #include "lib/base/text.h"
+#include "lib/tls/client_handshake.h"
 
 namespace arcus::daemon {
 
@@ -59,6 +61,7 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   }
 
   void ask() {
+    if (plan_.tls) return shake_hands();
     if (plan_.request.empty()) return wait_for_reaction();
     asio::async_write(socket_, asio::buffer(plan_.request),
                       [self = shared_from_this()](const asio::error_code&, std::size_t) {
@@ -71,6 +74,39 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
                             [self = shared_from_this()](const asio::error_code& error, std::size_t) {
                               if (error == asio::error::operation_aborted) return;
                               self->finish({});
+                            });
+  }
+
+  void shake_hands() {
+    try {
+      handshake_ = std::make_unique<ClientHandshake>("");
+    } catch (const Error& error) {
+      return finish(error.what());
+    }
+    advance({});
+  }
+
+  void advance(std::string_view received) {
+    const auto state = handshake_->feed(received);
+    output_ = handshake_->take_output();
+    if (state == ClientHandshake::State::done) output_ += handshake_->goodbye();
+    asio::async_write(socket_, asio::buffer(output_),
+                      [self = shared_from_this(), state](const asio::error_code& error, std::size_t) {
+                        if (error == asio::error::operation_aborted) return;
+                        if (state == ClientHandshake::State::under_way) return self->read_more();
+                        const bool done = state == ClientHandshake::State::done;
+                        self->finish(done ? std::string() : "TLS: " + self->handshake_->failure());
+                      });
+  }
+
+  void read_more() {
+    if (!done_) return;
+    socket_.async_read_some(asio::buffer(answer_),
+                            [self = shared_from_this()](const asio::error_code& error, std::size_t size) {
+                              if (error == asio::error::operation_aborted) return;
+                              if (error)
+                                return self->finish("TLS: the connection ended during the handshake");
+                              self->advance({self->answer_.data(), size});
                             });
   }
 
@@ -89,7 +125,9 @@ class Attempt : public std::enable_shared_from_this<Attempt> {
   tcp::socket socket_;
   asio::steady_timer timer_;
   steady_clock::time_point started_{};
-  std::array<char, 512> answer_{};
+  std::array<char, 4096> answer_{};
+  std::unique_ptr<ClientHandshake> handshake_;
+  std::string output_;
 };
 
 }  // namespace

@@ -24,6 +24,7 @@ class Probe {
   struct Plan {
     Endpoint target;      ///< as bound; wildcards are reached over loopback
     std::string request;  ///< sent after the connect; empty for protocols where the client may wait
+    bool tls = false;     ///< finish a handshake instead
     std::chrono::milliseconds timeout{5'000};
     /// Tells the worker of the source port, then calls its argument with "" or what is wrong.
     std::function<void(std::uint16_t port, std::function<void(const std::string&)> then)> announce;

@@ -105,6 +105,19 @@ void Supervisor::refresh_resolver() {
   for (const auto& worker : workers_) worker->send(wire::FrameType::resolver, to_json(resolver_));
 }
 
+void Supervisor::refresh_files() {
+  if (is_shutting_down()) return;
+  for (const std::string& id : certificates_.changed()) {
+    const auto found = servers_.find(id);
+    if (found == servers_.end() || found->second.removed) {
+      certificates_.forget(id);
+    } else if (found->second.is_wanted()) {
+      apply_row(found->second, false);
+      drive(found->second);
+    }
+  }
+}
+
 void Supervisor::refresh_workers() {
   for (const auto& worker : workers_) {
     if (worker->is_retiring()) continue;
@@ -193,7 +206,9 @@ std::vector<HealthTarget> Supervisor::health_targets() const {
                         .running_since = server.state.status_since,
                         .address = server.listener->socket.bound,
                         .max_connections = server.config->server.max_connections,
-                        .backends = std::ssize(server.desired.backends)};
+                        .backends = std::ssize(server.desired.backends),
+                        .tls = server.config->server.tls.enabled};
+    if (target.tls) target.certificate_end = certificates_.expiry(id);
     for (const auto& backend : server.desired.backends) {
       const auto state = backend_states_.find(backend.id);
       if (state != backend_states_.end() && state->second == "down") ++target.backends_down;

@@ -12,6 +12,7 @@
 #include "lib/base/log.h"
 #include "lib/base/server_type.h"
 #include "lib/daemon/access_logs.h"
+#include "lib/daemon/certificates.h"
 #include "lib/daemon/managed_server.h"
 #include "lib/daemon/paths.h"
 #include "lib/daemon/refuser.h"
@@ -43,6 +44,8 @@ struct HealthTarget {
   std::int64_t max_connections = 0;
   std::int64_t backends = 0;
   std::int64_t backends_down = 0;
+  bool tls = false;
+  std::optional<WallTime> certificate_end;  ///< when the first of its certificates ends
 };
 
 /// One server for people.
@@ -81,6 +84,8 @@ class Supervisor final : public WorkerEvents {
   void set_log_filter(const std::string& filter);
   /// Tells the workers when resolv.conf, hosts or the host's addresses differ from the last time.
   void refresh_resolver();
+  /// Servers whose certificates, keys or other files changed get them; their ticket keys are renewed.
+  void refresh_files();
   /// Asks the workers for their figures; they are written with the next state.
   void refresh_workers();
 
@@ -191,6 +196,7 @@ class Supervisor final : public WorkerEvents {
   std::map<std::string, wire::Ready> ready_;              ///< by worker group
   std::map<std::string, wire::WorkerStatus> status_;      ///< by worker group
   wire::ResolverConfig resolver_;
+  Certificates certificates_;
 
   std::map<std::int64_t, Expected> expected_;
   std::int64_t next_seq_ = 1;

@@ -56,6 +56,12 @@ void Supervisor::apply_row(ManagedServer& server, bool force) {
     return;
   }
   VersionedConfig next{.server = server_config(server.desired), .tenant = tenant_config(*tenant)};
+  try {
+    certificates_.fill(server.desired, next.server);
+  } catch (const Error& error) {
+    server.rejection = "config rejected: " + std::string{error.what()};
+    return;
+  }
   if (!open_listener(server, next.server)) return;
   next.server.listen_port = server.listener->socket.bound.port;
 

@@ -36,6 +36,7 @@ constinit const Protocol https_protocol{
              .needs_certificate = true,
              .forwards = true,
              .options = http::http_option_table},
+    .alpn = "http/1.1",
     .make_config = make_config,
     .make_handler = make_handler,
 };
