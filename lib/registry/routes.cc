@@ -9,7 +9,7 @@ namespace arcus::registry {
 
 static std::string canonical_pattern(std::string_view text) {
   std::string pattern = to_lower(text);
-  if (pattern.ends_with('.') && pattern.size() > 1) pattern.pop_back();
+  if (pattern.ends_with('.') && pattern != "*.") pattern.pop_back();
   if (pattern == "*") return pattern;
   const std::string_view name =
       pattern.starts_with("*.") ? std::string_view{pattern}.substr(2) : std::string_view{pattern};
