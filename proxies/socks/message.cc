@@ -62,7 +62,7 @@ Place parse_place(std::string_view in, std::size_t at, Destination& out) noexcep
   if (type == type_v4) out.address = v4_at(in, at);
   if (type == type_v6) out.address = v6_at(in, at);
   if (type == type_name && !read_name(in.substr(at, length), out))
-    return {Parse::bad, Code::host_unreachable};
+    return {Parse::bad, Code::host_unreachable, end};
   out.port = port_at(in, at + length);
   return {Parse::done, Code::granted, end};
 }
@@ -85,7 +85,12 @@ Parse parse_v5(std::string_view in, Request& out) noexcept {
   if (!is_command(command, Version::v5)) return fail(out, Code::command_not_supported);
   if (byte_at(in, 2) != 0) return fail(out, Code::failure);
   out.command = static_cast<Command>(command);
-  const Place place = parse_place(in, 3, out.destination);
+  Place place = parse_place(in, 3, out.destination);
+  // Where a UDP client will send from is only a hint; some write it as a name like "0".
+  if (out.command == Command::associate && place.fault == Code::host_unreachable) {
+    out.destination = {.address = IpAddress()};
+    place = {Parse::done, Code::granted, place.end};
+  }
   out.fault = place.fault;
   out.size = place.end;
   return place.parse;

@@ -388,14 +388,14 @@ def v6_listener(w):
 
 @test("ncat and nc speak through it", timeout=60)
 def ncat(w):
-    w.need("ncat", "nc")
+    w.need("ncat", "nc.openbsd")
     port = gate(w)
     origin = Origin(answer_with(b"hello\n"))
     ask_page = "GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
     for argv in (["ncat", "--proxy", f"127.0.0.1:{port}", "--proxy-type", "socks4", "127.0.0.1", str(origin.port)],
                  ["ncat", "--proxy", f"127.0.0.1:{port}", "--proxy-type", "socks5", "127.0.0.1", str(origin.port)],
-                 ["nc", "-N", "-X", "4", "-x", f"127.0.0.1:{port}", "127.0.0.1", str(origin.port)],
-                 ["nc", "-N", "-X", "5", "-x", f"127.0.0.1:{port}", "localhost", str(origin.port)]):
+                 ["nc.openbsd", "-N", "-X", "4", "-x", f"127.0.0.1:{port}", "127.0.0.1", str(origin.port)],
+                 ["nc.openbsd", "-N", "-X", "5", "-x", f"127.0.0.1:{port}", "localhost", str(origin.port)]):
         done = subprocess.run(argv, input=ask_page, text=True, capture_output=True, timeout=20, env=w.env)
         contains(done.stdout, "200 OK", "hello")
 

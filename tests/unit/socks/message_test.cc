@@ -37,6 +37,9 @@ struct Row {
 const std::vector<Row> good{
     {"\5\1\0\1\x7f\0\0\1\0\x50"s, Version::v5, Command::connect, "127.0.0.1", "", 80},
     {"\5\2\0\1\1\2\3\4\xff\xff"s, Version::v5, Command::bind, "1.2.3.4", "", 65535},
+    {"\5\3\0\3\1"
+     "0\0\7"s,
+     Version::v5, Command::associate, "0.0.0.0", "", 0},
     {"\5\3\0\1\0\0\0\0\0\0"s, Version::v5, Command::associate, "0.0.0.0", "", 0},
     {"\5\1\0\4"s + "\x20\1\x0d\xb8"s + std::string(11, '\0') + "\1\1\xbb"s, Version::v5, Command::connect,
      "2001:db8::1", "", 443},
