@@ -143,6 +143,24 @@ void SniSession::finish(Reason reason) {
   end();
 }
 
+/// As http would have answered.
+static int status_of(Reason reason) noexcept {
+  switch (reason) {
+    case Reason::protocol_error:
+      return 400;
+    case Reason::acl_denied:
+    case Reason::destination_denied:
+    case Reason::no_route:
+    case Reason::no_sni:
+      return 403;
+    case Reason::client_closed:
+    case Reason::handshake_timeout:
+      return 408;
+    default:
+      return 503;
+  }
+}
+
 void SniSession::record(Reason reason) {
   const bool served = upstream_.has_value();
   const std::uint16_t port = served ? upstream_->port : port_;
@@ -152,7 +170,7 @@ void SniSession::record(Reason reason) {
   AccessRecord record{.kind = served ? RecordKind::connection : RecordKind::refusal,
                       .reason = reason,
                       .started = connection_.accepted_at(),
-                      .status = served ? 200 : 503,
+                      .status = served ? 200 : status_of(reason),
                       .tag = served ? "TCP_TUNNEL" : "TCP_DENIED",
                       .method = "CONNECT",
                       .target = target,
