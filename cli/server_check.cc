@@ -1,13 +1,14 @@
 #include <netdb.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 #include <memory>
 
 #include "cli/server.h"
 #include "lib/base/address.h"
 #include "lib/base/error.h"
+#include "lib/base/time.h"
 #include "lib/base/unique_fd.h"
+#include "lib/daemon/certificates.h"
 #include "lib/db/database.h"
 #include "lib/registry/backends.h"
 #include "lib/registry/rules.h"
@@ -27,6 +28,7 @@ class Findings {
   explicit Findings(std::string server) : server_(std::move(server)) {}
 
   void ok(std::string_view check, std::string_view finding) { add("ok", check, finding); }
+  void warning(std::string_view check, std::string_view finding) { add("warning", check, finding); }
   void error(std::string_view check, std::string_view finding) {
     failed_ = true;
     add("error", check, finding);
@@ -53,12 +55,23 @@ void check_schema(Context& context, const registry::Server& server, Findings& fi
   if (problems.empty()) findings.ok("columns", "every value is allowed");
 }
 
-void check_file(const std::optional<std::string>& path, std::string_view what, Findings& findings) {
-  if (!path) return;
-  if (::access(path->c_str(), R_OK) == 0)
-    findings.ok(what, *path + " can be read");
-  else
-    findings.error(what, "cannot read " + *path + ": " + errno_text(errno));
+/// The certificates and keys as the daemon would read them, which may be another user.
+void check_certificates(const registry::Server& server, Findings& findings) {
+  if (!server.tls_cert_path) return;
+  try {
+    WallTime end;
+    const auto all =
+        daemon::load_certificates(*server.tls_cert_path, server.tls_key_path.value_or(""), wall_now(), end);
+    const std::string text = std::to_string(all.size()) +
+                             (all.size() == 1 ? " certificate" : " certificates") +
+                             " with a key, valid until " + to_text(end).substr(0, 10);
+    if (end - wall_now() < std::chrono::hours{30 * 24})
+      findings.warning("certificate", text);
+    else
+      findings.ok("certificate", text);
+  } catch (const Error& error) {
+    findings.error("certificate", error.what());
+  }
 }
 
 /// Binds and closes: the same question the daemon will ask.
@@ -100,8 +113,7 @@ int run_check(Context& context, const Args& args) {
     Findings findings{server.reference()};
     const auto backends = registry::list_backends(context.db(), server.id);
     check_schema(context, server, findings);
-    check_file(server.tls_cert_path, "certificate", findings);
-    check_file(server.tls_key_path, "key", findings);
+    check_certificates(server, findings);
     check_port(context, server, findings);
     for (const registry::Backend& backend : backends) check_backend(backend, findings);
     findings.write(table);

@@ -25,23 +25,25 @@ static constexpr std::size_t ticket_key_size = 80;
 
 static Error bad(const std::string& message) { return Error{ErrorKind::failed, message}; }
 
-enum class Secret : bool { no, yes };
+enum class Secret { no, yes, with_key };
 
-/// The text of a regular file; a secret one must be closed to others.
+/// The text of a regular file; one that is secret, or has a key in it, must be closed to others.
 static std::string read_file(const std::string& path, const std::string& what, Secret secret) {
   const UniqueFd file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)};
   if (!file) throw bad(what + " \"" + path + "\" cannot be read: " + errno_text(errno));
   struct stat facts {};
   if (::fstat(file.get(), &facts) != 0 || !S_ISREG(facts.st_mode))
     throw bad(what + " \"" + path + "\" is not a file");
-  if (secret == Secret::yes && (facts.st_mode & S_IRWXO) != 0)
-    throw bad(what + " \"" + path + "\" is open to every user of this host").with_hint("chmod o= " + path);
   if (static_cast<std::size_t>(facts.st_size) > most_bytes)
     throw bad(what + " \"" + path + "\" has more than 4 MiB");
   std::string text(static_cast<std::size_t>(facts.st_size), '\0');
   const ssize_t size = ::pread(file.get(), text.data(), text.size(), 0);
   if (size < 0) throw bad(what + " \"" + path + "\" cannot be read: " + errno_text(errno));
   text.resize(static_cast<std::size_t>(size));
+  const bool is_secret =
+      secret == Secret::yes || (secret == Secret::with_key && text.find("PRIVATE KEY-----") != text.npos);
+  if (is_secret && (facts.st_mode & S_IRWXO) != 0)
+    throw bad(what + " \"" + path + "\" is open to every user of this host").with_hint("chmod o= " + path);
   return text;
 }
 
@@ -62,7 +64,7 @@ static wire::CertificateConfig load_one(const std::string& cert_path, const std:
                                         WallTime now, WallTime& expiry) {
   wire::CertificateConfig out{.name = cert_path};
   if (key_path.empty() || key_path == cert_path) {
-    out.cert_pem = read_file(cert_path, "the certificate and key", Secret::yes);
+    out.cert_pem = read_file(cert_path, "the certificate and key", Secret::with_key);
     out.key_pem = out.cert_pem;
   } else {
     out.cert_pem = read_file(cert_path, "the certificate", Secret::no);

@@ -157,8 +157,12 @@ Handshake TlsLayer::fail_handshake(Stream& stream, int error) {
 }
 
 IoResult TlsLayer::read(Stream& stream, std::span<char> into) {
+  if (over_) {
+    pending_ = false;
+    return {IoStatus::failed, 0};
+  }
+  if (!stream.readable()) return {ended_ ? IoStatus::ended : IoStatus::blocked, 0};
   pending_ = false;
-  if (over_) return {IoStatus::failed, 0};
   std::size_t total = 0;
   const Call call(*this, stream);
   while (total < into.size()) {
@@ -171,7 +175,8 @@ IoResult TlsLayer::read(Stream& stream, std::span<char> into) {
     if (error == SSL_ERROR_WANT_READ) return {total > 0 ? IoStatus::ok : IoStatus::blocked, total};
     // What came before the end is delivered first; the end itself is found again by the next call.
     pending_ = total > 0;
-    if (error == SSL_ERROR_ZERO_RETURN) return {total > 0 ? IoStatus::ok : IoStatus::ended, total};
+    ended_ = error == SSL_ERROR_ZERO_RETURN;
+    if (ended_) return {total > 0 ? IoStatus::ok : IoStatus::ended, total};
     over_ = true;
     if (error != SSL_ERROR_SYSCALL || stream.error() == 0) stream.note_error(cut_ ? ECONNRESET : EPROTO);
     return {total > 0 ? IoStatus::ok : IoStatus::failed, total};

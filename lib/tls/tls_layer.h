@@ -78,6 +78,7 @@ class TlsLayer final : public StreamLayer {
   bool cut_ : 1 = false;     ///< the connection ended without close_notify
   bool broken_ : 1 = false;  ///< the socket failed
   bool over_ : 1 = false;    ///< TLS failed
+  bool ended_ : 1 = false;   ///< close_notify came
   bool shut_ : 1 = false;    ///< close_notify was made
   bool bulk_ : 1 = false;    ///< many records at once came
   std::string failure_;

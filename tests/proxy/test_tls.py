@@ -372,6 +372,7 @@ def refused_at_start(w):
              "weak": (w.path("weak.pem"), w.path("weak.key"), "weak key (RSA 1024)"),
              "old": (w.path("old.pem"), w.path("old.key"), "expired on 20"),
              "gone": (w.path("gone.pem"), key, "no such file"),
+             "keyless": (pem, pem, "there is no private key"),
              "empty": (w.path("empty.pem"), key, "there is no certificate")}
     for name, (cert, private, _) in cases.items():
         w.server("tls", f"acme/{name}", "--backend", backend, "--cert", cert, "--key", private)
@@ -379,7 +380,9 @@ def refused_at_start(w):
     w.run(code=(0, 1, 6))
     w.wait_status("acme/t", "running")
     equal(echoes(w, port), True)
+    contains(w.ctl("server", "check", "acme/t").out, "1 certificate with a key, valid until 20")
     for name, (_, _, why) in cases.items():
+        contains(w.ctl("server", "check", f"acme/{name}", code=1).out, why)
         w.wait_status(f"acme/{name}", "error")
         contains(w.show(f"acme/{name}")["last_error"], "config rejected", why)
     os.chmod(key, 0o640)
