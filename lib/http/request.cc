@@ -30,11 +30,12 @@ static Fault read_version(std::string_view text, std::uint8_t& minor) noexcept {
   return {};
 }
 
+/// A URI is ASCII; what else stands there, each reader would decode in its own way.
 static bool is_target_text(std::string_view text) noexcept {
   if (text.empty()) return false;
   return std::ranges::all_of(text, [](char c) {
     const auto byte = static_cast<unsigned char>(c);
-    return byte > 0x20 && byte != 0x7f;
+    return byte > 0x20 && byte < 0x7f;
   });
 }
 

@@ -118,6 +118,8 @@ TEST_CASE("request: each fault in the request line has its status") {
       {"CONNECT http://a.test:443/ HTTP/1.1", 400},
       {"CONNECT u@a.test:443 HTTP/1.1", 400},
       {"GET http://a.test/" + std::string(max_request_line, 'x') + " HTTP/1.1", 414},
+      {"GET /caf\xc3\xa9 HTTP/1.1", 400},
+      {"GET /?q=\x80 HTTP/1.1", 400},
   };
   for (const Row& row : rows) {
     CAPTURE(row.line);
