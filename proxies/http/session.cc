@@ -114,6 +114,7 @@ void HttpSession::on_deadline(Deadline&) {
       reply(408, Reason::header_timeout);
     } else {
       phase_ = Phase::over;
+      if (client().layer()) static_cast<void>(client().shutdown_write());  // idle: a clean end
       end();
     }
     return;

@@ -49,7 +49,7 @@ def alpn(w):
         tls_connect(w, port, context=context).close()
         raise AssertionError("h2 was agreed")
     except ssl.SSLError as error:
-        contains(str(error), "NO_APPLICATION_PROTOCOL")
+        contains(str(error).lower().replace("_", " "), "no application protocol")
 
 
 @test("keep-alive: many requests, pipelined too, on one connection")
@@ -130,6 +130,14 @@ def errors(w):
             answer, _ = read_answer(connection)
             equal(answer.status, status)
             equal(connection.recv(1), b"", "close_notify, not an end of the connection")
+
+
+@test("an idle connection ends after keepalive_timeout, with close_notify")
+def idle_end(w):
+    port = proxy(w, "--keepalive-timeout", "1s")
+    with tls_connect(w, port) as connection:
+        equal(connection.recv(1), b"")
+    equal(w.show("acme/s")["stats"]["error_count"], 0)
 
 
 @test("a body that breaks off breaks off for the client too; one that ends with the connection ends with close_notify")
