@@ -179,6 +179,19 @@ TEST_CASE("preamble: a drain waits for it, a kill ends it, a reload reaches it")
   CHECK(rig.worker.expect_event().kind == "drained");
 }
 
+TEST_CASE("preamble: a drain that began in it ends with the session, in time") {
+  Rig rig;
+  Client client(rig.port);
+  client.send(v1.substr(0, 10));
+  rig.worker.counters([](const auto& t) { return t.total_connections == 1; });
+  rig.worker.unlisten("s", 1'000);
+  client.send(v1.substr(10) + "x");
+  CHECK(client.receive(v1.size() + 1) == v1 + "x");
+  CHECK(
+      client.receive_all().empty());  // the limit of the drain, which would pass by a session begun after it
+  CHECK(rig.worker.expect_event().kind == "drained");
+}
+
 TEST_CASE("preamble: a snapshot with settings that do not work is refused") {
   TestWorker worker;
   const auto error_of = [&](const std::function<void(wire::ServerConfig&)>& spoil) {
