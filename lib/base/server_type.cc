@@ -50,6 +50,19 @@ static std::string range_text(const OptionSpec& spec) {
   return std::to_string(spec.min) + " to " + std::to_string(spec.max);
 }
 
+/// True for a list of at least one word, each of them in `words`. Commas and blanks separate; the marks of a
+/// JSON array do not count.
+static bool is_list_of(std::string_view list, std::span<const std::string_view> words) {
+  std::string plain{list};
+  std::ranges::replace_if(
+      plain, [](char c) { return std::string_view{"[]\" "}.find(c) != std::string_view::npos; }, ',');
+  std::vector<std::string> parts = split(plain, ',');
+  std::erase(parts, "");
+  return !parts.empty() && std::ranges::all_of(parts, [&](const std::string& part) {
+    return std::ranges::find(words, part) != words.end();
+  });
+}
+
 std::string check_option(const OptionSpec& spec, std::string_view value) {
   switch (spec.kind) {
     case OptionSpec::Kind::boolean:
@@ -65,8 +78,11 @@ std::string check_option(const OptionSpec& spec, std::string_view value) {
     case OptionSpec::Kind::list:
       break;
   }
-  if (spec.words.empty() || std::ranges::find(spec.words, value) != spec.words.end()) return {};
-  std::string text = "one of";
+  const bool is_list = spec.kind == OptionSpec::Kind::list;
+  if (spec.words.empty() ||
+      (is_list ? is_list_of(value, spec.words) : std::ranges::find(spec.words, value) != spec.words.end()))
+    return {};
+  std::string text = is_list ? "some of" : "one of";
   for (const std::string_view word : spec.words) (text += ' ') += word;
   return text;
 }

@@ -5,6 +5,7 @@
 #include <chrono>
 #include <cstdint>
 #include <optional>
+#include <string_view>
 #include <vector>
 
 #include "lib/base/address.h"
@@ -13,6 +14,9 @@
 #include "proxies/socks/message.h"
 
 namespace arcus::socks {
+
+inline constexpr std::array<std::string_view, 3> command_list{"bind", "connect", "udp"};
+inline constexpr std::array<std::string_view, 3> version_list{"4", "4a", "5"};
 
 /// The options of a socks server.
 inline constexpr std::array socks_option_table{
@@ -24,6 +28,7 @@ inline constexpr std::array socks_option_table{
     OptionSpec{.key = "commands",
                .kind = OptionSpec::Kind::list,
                .fallback = "connect",
+               .words = command_list,
                .help = "what clients may ask for: connect, bind, udp"},
     OptionSpec{.key = "denied_ports",
                .kind = OptionSpec::Kind::list,
@@ -42,6 +47,7 @@ inline constexpr std::array socks_option_table{
     OptionSpec{.key = "versions",
                .kind = OptionSpec::Kind::list,
                .fallback = "4,4a,5",
+               .words = version_list,
                .help = "versions of the protocol that are served"},
 };
 static_assert(std::ranges::is_sorted(socks_option_table, {}, &OptionSpec::key));

@@ -254,6 +254,7 @@ def versions(w):
     port = gate(w, "--set", "versions=5")
     equal(exchange(port, b"\4\1\0\x50\x7f\0\0\1\0")[:2], b"\0\x5b")
     equal(curl(w, "--socks5", f"127.0.0.1:{port}", origin.url + "/"), "five\n")
+    contains(w.ctl("server", "set", "acme/gate", "config.versions=4,6", code=(2, 4)).err, "some of 4 4a 5")
     w.ctl("server", "set", "acme/gate", "config.versions=4,4a")
     until(lambda: exchange(port, GREETING) == b"\5\xff", 5 * w.patience, "SOCKS5 is off")
     equal(curl(w, "--socks4", f"127.0.0.1:{port}", origin.url + "/"), "five\n")

@@ -31,6 +31,20 @@ TEST_CASE("options: a wrong value is answered with what would be right") {
   CHECK(check_option(specs[3], "61s") == "0 to 60000");
 }
 
+TEST_CASE("options: each word of a list is judged") {
+  static constexpr OptionSpec list{.key = "list", .kind = OptionSpec::Kind::list, .words = words};
+  for (const char* good : {"on", "on,off", "off on", R"(["on","off"])", R"(["on"])"}) {
+    CAPTURE(good);
+    CHECK(check_option(list, good).empty());
+  }
+  for (const char* bad : {"", ",", "[]", "maybe", "on,maybe", "onoff"}) {
+    CAPTURE(bad);
+    CHECK(check_option(list, bad) == "some of off on");
+  }
+  static constexpr OptionSpec free{.key = "free", .kind = OptionSpec::Kind::list};
+  CHECK(check_option(free, "").empty());
+}
+
 TEST_CASE("catalog: a type is found by the document's names too") {
   static constexpr ServerType http{.name = "http"};
   static constexpr std::array<const ServerType*, 1> types{&http};

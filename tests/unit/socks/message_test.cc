@@ -145,6 +145,8 @@ TEST_CASE("socks request: names are letters, digits, hyphens and underscores, ju
   Request request;
   const std::string longest = v5_named(long_name(253));
   CHECK(parse_request(longest, request) == Parse::done);
+  CHECK(parse_request(v5_named(long_name(252) + '.'), request) == Parse::done);
+  CHECK(parse_request(v5_named(long_name(253) + '.'), request) == Parse::bad);
   for (const std::size_t size : {254U, 255U}) {
     CHECK(parse_request(v5_named(long_name(size)), request) == Parse::bad);
     CHECK(request.fault == Code::host_unreachable);

@@ -290,6 +290,23 @@ TEST_CASE("udp: a name that nobody answers for holds up nothing, and a full queu
   CHECK(peer.receive() == "good");
 }
 
+TEST_CASE("udp, bind: what leaves and what listens is on the tenant's egress address") {
+  SocksWorker proxy;
+  proxy.worker().put_tenant({.id = "t", .name = "acme", .egress_addr = "127.0.0.3"});
+  wire::ServerConfig config = proxy.config();
+  config.config["commands"] = "bind,connect,udp";
+  config.generation = 3;
+  CHECK(proxy.worker().put(config).error.empty());
+  Associated client(proxy);
+  CHECK(client.relay.address.to_string() == "127.0.0.1");
+  Udp peer;
+  client.send(head(peer.local) + "ping");
+  CHECK(peer.receive() == "ping");
+  CHECK(peer.from.address.to_string() == "127.0.0.3");
+  Client control(proxy.port());
+  CHECK(ask(control, request5("127.0.0.1", 21, 2)).bound.address.to_string() == "127.0.0.3");
+}
+
 #if !defined(__SANITIZE_ADDRESS__)
 TEST_CASE("udp: a confined worker can do it too") {
   SocksWorker proxy({.threads = 1, .sandbox = "auto"}, with_udp);
