@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <utility>
 
+#include "lib/base/log.h"
 #include "lib/net/linger.h"
 #include "lib/net/socket.h"
 #include "lib/upstream/parent.h"
@@ -150,6 +151,10 @@ void Connector::Work::succeed() {
 }
 
 void Connector::Work::fail(Reason reason, std::string detail, bool target_failure) {
+  static const Logger log("upstream");
+  if (!detail.empty() && log.enabled(LogLevel::debug))
+    log.debug("failed", field("address", address_.to_string()) + field("reason", name_of(reason)) +
+                            field("why", detail));
   const std::unique_ptr<Work> self = std::move(owner_.work_);
   total_.disarm();
   stream_.close();
