@@ -2,8 +2,8 @@
 // same to it. Its list of methods aside. Built only where Debian's node-llhttp has put its sources.
 #include <llhttp.h>
 
+#include <array>
 #include <string>
-#include <vector>
 
 #include "lib/http/chunked.h"
 #include "lib/http/write.h"
@@ -92,7 +92,7 @@ static void check_request(std::string_view in) {
   check_framing(head, received);
   if (head.method == Method::connect) return;
 
-  std::vector<char> out(2 * max_head_size + 4096);
+  static std::array<char, 2 * max_head_size + 4096> out;
   const bool absolute = head.target.form == TargetForm::absolute;
   const std::string_view authority = absolute ? head.target.authority.text : head.host.text;
   const std::size_t size = write_request(
@@ -118,7 +118,7 @@ static void check_response(std::string_view in) {
     check_framing(head, received);
   }
   const Framing framing = response_framing(head, Method::get);
-  std::vector<char> out(2 * max_head_size + 4096);
+  static std::array<char, 2 * max_head_size + 4096> out;
   const std::size_t size =
       write_response(head, {.via = "arcus-x", .framing = framing, .bodiless = head.status == 304}, out);
   require(size > 0, "it fits");
