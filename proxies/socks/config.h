@@ -71,7 +71,9 @@ class SocksConfig final : public ProtocolConfig {
   PortRange udp_ports;
   std::optional<IpAddress> egress;
 
-  bool serves(Version version) const noexcept { return versions_[static_cast<std::size_t>(version)]; }
+  bool serves(Version version) const noexcept {
+    return versions_[static_cast<std::size_t>(version)] && (version == Version::v5 || method == Method::none);
+  }
   bool serves(Command command) const noexcept { return commands_[static_cast<std::size_t>(command)]; }
   bool is_denied(std::uint16_t port) const noexcept {
     return std::ranges::find(denied_ports_, port) != denied_ports_.end();

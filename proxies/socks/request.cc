@@ -25,9 +25,7 @@ void SocksSession::begin(const Request& request) {
   host_ = request.destination.address ? request.destination.address->to_string()
                                       : std::string{request.destination.name};
   port_ = request.destination.port;
-  const bool can_authenticate = version_ == Version::v5;
-  if (!config().serves(version_) || (!can_authenticate && config().method != Method::none))
-    return refuse(config().serves(version_) ? Reason::auth_required : Reason::unsupported_version);
+  if (!config().serves(version_)) return refuse(Reason::unsupported_version);
   // A parent proxy is there for all that leaves; it is asked for connections only.
   const bool possible = command_ == Command::connect || !has_parents(connection_.config());
   if (!possible || !config().serves(command_))
