@@ -280,6 +280,20 @@ def socks_parent(w):
     equal(curl(w, "-x", f"socks5://127.0.0.1:{port}", origin.url), "hello from nginx\n")
 
 
+@test("sni: a backend hears the PROXY header before the client's hello")
+def sni_header(w):
+    w.init("acme")
+    authority(w, "ca")
+    chain, key = certificate(w, "told", "ca")
+    told = w.port()
+    nginx(w, f"""server {{ listen 127.0.0.1:{told} ssl proxy_protocol; ssl_certificate {chain}; ssl_certificate_key {key};
+             location / {{ return 200 "$proxy_protocol_addr"; }} }}""", told)
+    port = w.server("sni", "acme/edge", "--backend", f"127.0.0.1:{told}", "--route", "told.test=backends",
+                    "--proxy-protocol-out", "v2")
+    w.run()
+    equal(curl(w, "-k", "--connect-to", f"::127.0.0.1:{port}", "https://told.test/"), "127.0.0.1")
+
+
 @test("parents: one that is down costs nothing but the way to the next; rules of names hold")
 def parent_down(w):
     w.init("acme")
