@@ -23,7 +23,8 @@ SniConfig::SniConfig(const ServerConfig& config)
     if (config.backends->empty()) throw Error{ErrorKind::failed, "an sni server needs a route or a backend"};
     routes.add("*", "backends");
   }
-  if (plain_http) handed_over = http_config(config);
+  // Also without plain_http: clients from before that are still there, and take the newest snapshot.
+  handed_over = http_config(config);
 }
 
 }  // namespace arcus

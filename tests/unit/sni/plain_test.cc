@@ -123,6 +123,9 @@ TEST_CASE("plain HTTP on an sni port: a rule about the name, and plain_http=fals
   });
   CHECK(plain.ask(plain.get("no.test")).status == 403);
   CHECK(plain.ask(plain.get("yes.test")).status == 200);
+  Client kept(plain.port);
+  kept.send(plain.get("yes.test"));
+  CHECK(read_answer(kept).status == 200);
   plain.config.config["plain_http"] = "false";
   plain.config.generation = 2;
   REQUIRE(plain.worker.put(plain.config).error.empty());
@@ -130,6 +133,10 @@ TEST_CASE("plain HTTP on an sni port: a rule about the name, and plain_http=fals
   client.send(plain.get("yes.test"));
   CHECK(client.receive_all().empty());
   client.close();
+  kept.send(plain.get("no.test"));
+  CHECK(read_answer(kept).status == 403);
+  kept.send(plain.get("yes.test"));
+  CHECK(read_answer(kept).status == 200);
   const auto totals =
       plain.worker.counters([](const auto& t) { return count_of(t, Reason::protocol_error) == 1; });
   CHECK(count_of(totals, Reason::protocol_error) == 1);
