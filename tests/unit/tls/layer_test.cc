@@ -82,6 +82,30 @@ TEST_CASE("tls: what the socket does not take is kept, and the last byte is repo
   CHECK(pair.client->received == bytes);
 }
 
+TEST_CASE("tls: a write that was encrypted but not sent leaves its owner one byte to come back with") {
+  Loop loop;
+  const ServerTls server_tls(plain_server());
+  const ClientTls client_tls(careless_client());
+  Pair pair(loop, client_tls, server_tls);
+  REQUIRE(pair.shake());
+  pair.client->reads = false;
+  const std::string piece = pattern(65'536);
+  std::size_t taken = 0;
+  IoResult result;
+  do {
+    result = pair.server->stream.write(piece);
+    taken += result.bytes;
+  } while (result.bytes == piece.size());
+  CHECK(result.status == IoStatus::ok);
+  CHECK(result.bytes == piece.size() - 1);
+  pair.server->outgoing.keep(piece.substr(piece.size() - 1));
+  pair.client->reads = true;
+  pair.client->run();
+  REQUIRE(pair.until([&] { return pair.client->received.size() > taken; }));
+  CHECK(pair.client->received.size() == taken + 1);
+  CHECK(pair.client->received.ends_with(piece));
+}
+
 TEST_CASE("tls: two parts written at once arrive in order, whatever their sizes") {
   Loop loop;
   const ServerTls server_tls(plain_server());
