@@ -39,7 +39,7 @@ void Routes::add(std::string_view pattern, std::string_view target) {
     std::string name = to_lower(pattern.substr(suffix ? 2 : 0));
     if (name.ends_with('.')) name.pop_back();
     if (IpAddress::parse(name)) throw failed(pattern, "is an address: clients name servers, never addresses");
-    if (name.ends_with('.') || !is_host_name(name) || ends_in_number(name))
+    if (name.ends_with('.') || !is_host_name(name))
       throw failed(pattern, "is no pattern: a name, *.SUFFIX or *");
     if (suffix) most_labels_ = std::max(most_labels_, labels_of(name));
     is_new = (suffix ? suffixes_ : exact_).emplace(std::move(name), std::move(route)).second;

@@ -99,7 +99,7 @@ TEST_CASE("routes: what cannot be read is refused with a sentence") {
           "'" + target + "' is no target: backends, HOST:PORT, passthrough or reject");
   }
   for (const std::string pattern : {"", ".", "a..b", "*.", "*a.org", "a.*.org", "*.*", "*.*.org", "**", "a b",
-                                    "a:443", "-a", "a.1", "*.0x1", "b\xc3\xbc.org"}) {
+                                    "a:443", "-a", "b\xc3\xbc.org"}) {
     CAPTURE(pattern);
     CHECK(refusal(pattern, "backends") == "'" + pattern + "' is no pattern: a name, *.SUFFIX or *");
   }
