@@ -55,7 +55,7 @@ TEST_CASE("bind: SOCKS4 and names work as well, one peer is all there is") {
 TEST_CASE("bind: anybody else is reset and the wait goes on") {
   SocksWorker proxy([](wire::ServerConfig& config) {
     with_bind(config);
-    config.config["bind_timeout"] = "300ms";
+    config.config["bind_timeout"] = "1s";
   });
   Client client(proxy.port());
   const Reply first = ask(client, request5("127.0.0.7", 21, 2));

@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <signal.h>
 #include <sys/socket.h>
 
 #include <string>
@@ -256,6 +257,23 @@ TEST_CASE("socks: draining lets tunnels go on and closes who has said nothing") 
   tunnel.shutdown_write();
   CHECK(tunnel.receive_all().empty());
   CHECK(proxy.worker().expect_event().kind == "drained");
+}
+
+TEST_CASE("socks: a worker that is told to end lets go of clients in every phase") {
+  SocksWorker proxy([](wire::ServerConfig& config) {
+    config.config["commands"] = "connect,bind,udp";
+    config.drain_timeout_ms = 300;
+  });
+  Server backend(echo());
+  Client silent(proxy.port()), partial(proxy.port()), tunnel(proxy.port()), bind(proxy.port()),
+      udp(proxy.port());
+  partial.send(greeting + "\5\1\0\3\x20half"s);
+  CHECK(partial.receive(2) == "\5\0"s);
+  CHECK(ask(tunnel, request5("127.0.0.1", backend.port())).code == 0);
+  CHECK(ask(bind, request5("127.0.0.1", 21, 2)).code == 0);
+  CHECK(ask(udp, request5("0.0.0.0", 0, 3)).code == 0);
+  ::kill(proxy.worker().pid(), SIGTERM);
+  CHECK(proxy.worker().wait_for_exit() == 0);
 }
 
 TEST_CASE("socks: options that make no sense are refused with the snapshot") {
