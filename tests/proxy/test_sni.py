@@ -337,6 +337,32 @@ def bulk(w):
     equal(os.path.getsize(w.path("got")), 64 << 20)
 
 
+@test("behind a PROXY header, on IPv6, and on the way out", timeout=60)
+def edges(w):
+    sink = Origin(echo)
+    port = edge(w, "--route", f"a.test={sink.address}", "--proxy-protocol-in", "v1", "--proxy-protocol-from", "127.0.0.0/8",
+                "--access-log-format", "json")
+    hello = Client(w, "a.test").hello
+    equal(exchange(port, b"PROXY TCP4 203.0.113.9 127.0.0.1 4000 443\r\n" + hello, half_close=True), hello)
+    equal(exchange(port, hello), b"")
+    path = os.path.join(w.value("SELECT log_dir FROM daemon"), "acme", "access.log")
+    until(lambda: os.path.exists(path) and '"203.0.113.9' in open(path, encoding="utf-8").read(), 5 * w.patience, "its address")
+    six = w.port()
+    w.ctl("server", "add", "sni", "six", "-t", "acme", "--listen", f"[::1]:{six}", "--route", f"a.test={sink.address}", "--start")
+    w.wait_status("acme/six", "running")
+    with connect(six, "::1") as open_one, connect(six, "::1") as silent:
+        open_one.sendall(hello)
+        equal(open_one.recv(65536), hello)
+        until(lambda: stats(w, "acme/six")["active_connections"] == 2, 5 * w.patience, "two clients")
+        stopping = w.popen("server", "stop", "acme/six")
+        equal(read_all(silent), b"")
+        open_one.sendall(b"still here")
+        equal(open_one.recv(100), b"still here")
+        open_one.close()
+        equal(stopping.wait(20), 0)
+    counted(w, "draining", 1, "acme/six")
+
+
 @test("serve sni runs in the foreground with its routes", timeout=60)
 def serve(w):
     one = tls_nginx(w, "one.test")
