@@ -291,6 +291,21 @@ TEST_CASE("socks: options that make no sense are refused with the snapshot") {
   }
 }
 
+TEST_CASE("socks: with a parent proxy nothing leaves past it, and other backends make no sense") {
+  const auto with = [](const char* role) {
+    return [role](wire::ServerConfig& config) {
+      config.config["commands"] = "connect,bind,udp";
+      config.backends.push_back({.id = "p", .host = "127.0.0.1", .port = refusing_port(), .role = role});
+    };
+  };
+  CHECK_THROWS(SocksWorker(with("origin")));
+  SocksWorker proxy(with("parent_socks5"));
+  for (const auto& [command, code] : {std::pair{'\1', 5}, {'\2', 7}, {'\3', 7}}) {
+    Client client(proxy.port());
+    CHECK(ask(client, request5("127.0.0.1", 80, command)).code == code);
+  }
+}
+
 TEST_CASE("socks: denied_ports may be emptied") {
   SocksWorker proxy([](wire::ServerConfig& config) { config.config["denied_ports"] = ""; });
   Client client(proxy.port());
