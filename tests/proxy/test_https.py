@@ -1,13 +1,14 @@
 """https: what http does, spoken over TLS: curl, keep-alive, bodies, CONNECT inside TLS, errors, the end of an answer."""
 import hashlib
 import os
+import socket
 import ssl
 import subprocess
 import threading
 
 from certificates import certificate, client_context, tls_connect
 from harness import contains, equal, test, until
-from traffic import Nginx, Origin, answer_with, curl, drip, raw_answer, read_answer, read_head
+from traffic import Nginx, Origin, answer_with, connect, curl, drip, raw_answer, read_answer, read_head
 
 
 def proxy(w, *flags, name="acme/s"):
@@ -157,6 +158,39 @@ def ends(w):
             equal(clean, whole)
             if whole:  # a reset may overtake what came before it
                 contains(got.decode(), "until the end")
+
+
+@test("an origin over TLS that ends its body without close_notify is an abort for the client, never a whole answer")
+def cut_origin(w):
+    w.init("acme")
+    pem, key = certificate(w, "site", "example.test")
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(pem, key)
+
+    def serve(connection, origin):
+        with context.wrap_socket(connection, server_side=True) as tls:
+            head, _ = read_head(tls)
+            tls.sendall(b"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n" + b"until the end " * 1000)
+            if head.startswith(b"GET /clean"):
+                tls.unwrap()
+            else:
+                tls.shutdown(socket.SHUT_RDWR)
+    origin = Origin(serve)
+    backend = f"{origin.address},tls,sni=example.test,ca={w.path('authority.pem')}"
+    port = w.server("http", "acme/p", "--backend", backend)
+    w.run()
+    w.wait_status("acme/p", "running")
+    for path, version, whole in (("/clean", "1.0", True), ("/cut", "1.0", False), ("/clean", "1.1", True), ("/cut", "1.1", False)):
+        with connect(port) as connection:
+            connection.sendall(f"GET {path} HTTP/{version}\r\nHost: example.test\r\n\r\n".encode())
+            got, reset = b"", False
+            try:
+                while not got.endswith(b"0\r\n\r\n") and (data := connection.recv(65536)):
+                    got += data
+            except ConnectionError:
+                reset = True
+            complete = got.endswith(b"0\r\n\r\n") or (not reset and b"chunked" not in got)
+            equal(complete, whole, f"{path} HTTP/{version}, reset {reset}, {len(got)} bytes")
 
 
 @test("a client that does not read stops the origin, and memory stays flat", timeout=60, sanitized=False)
