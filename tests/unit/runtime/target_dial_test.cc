@@ -1,0 +1,98 @@
+#include <doctest/doctest.h>
+#include <sys/socket.h>
+
+#include <chrono>
+#include <string>
+
+#include "tests/unit/runtime/driver.h"
+#include "tests/unit/runtime/peers.h"
+
+using namespace arcus;
+using namespace arcus::test;
+using namespace std::chrono_literals;
+using namespace std::string_literals;
+
+namespace {
+
+/// A socks server whose clients go through these parents, in order.
+struct Rig {
+  explicit Rig(const std::vector<std::uint16_t>& parents, std::int64_t timeout_ms = 5'000) {
+    wire::ServerConfig config = worker.tcp_config(parents);
+    config.type = "socks";
+    config.lb = "failover";
+    config.connection_timeout_ms = timeout_ms;
+    for (wire::BackendConfig& backend : config.backends) backend.role = "parent_http";
+    config.rules = {{.number = 10, .allow = false, .host = "*.bad.test"}};
+    if (const wire::Ack ack = worker.put(config); !ack.error.empty()) throw std::runtime_error(ack.error);
+    port = worker.listen(config.id);
+  }
+  /// Asks for origin.test:80; the reply's code.
+  int ask(Client& client, const std::string& host = "origin.test") const {
+    client.send("\x05\x01\x00"s);
+    CHECK(client.receive(2) == "\x05\x00"s);
+    client.send("\x05\x01\x00\x03"s + static_cast<char>(host.size()) + host + "\x00\x50"s);
+    const std::string reply = client.receive(10);
+    return reply.size() < 2 ? -1 : reply[1];
+  }
+  TestWorker worker;
+  std::uint16_t port = 0;
+};
+
+/// A parent that gives that answer to whatever ends a head, then echoes.
+Server::Serve parent(std::string answer) {
+  return [answer](int fd) {
+    std::string head;
+    char byte = 0;
+    while (!head.ends_with("\r\n\r\n") && ::recv(fd, &byte, 1, 0) == 1) head += byte;
+    ::send(fd, answer.data(), answer.size(), MSG_NOSIGNAL);
+    echo()(fd);
+  };
+}
+
+}  // namespace
+
+TEST_CASE("target dial: the next parent is asked when one is down, and the tunnel works") {
+  Server good(parent("HTTP/1.1 200 OK\r\n\r\n"));
+  Rig rig({refusing_port(), good.port()});
+  for (int i = 0; i < 5; ++i) {
+    Client client(rig.port);
+    CHECK(rig.ask(client) == 0);
+    client.send("hello");
+    CHECK(client.receive(5) == "hello");
+  }
+  CHECK(good.accepted() == 5);
+}
+
+TEST_CASE("target dial: what a parent says of the target is told on; its 407 sends us to the next") {
+  Server strict(parent("HTTP/1.1 407 Who?\r\n\r\n"));
+  Server blunt(parent("HTTP/1.1 502 Nobody there\r\n\r\n"));
+  Rig rig({strict.port(), blunt.port()});
+  for (int i = 0; i < 5; ++i) {
+    Client client(rig.port);
+    CHECK(rig.ask(client) == 3);
+  }
+  CHECK(blunt.accepted() == 5);  // neither was taken for being down
+  CHECK(strict.accepted() == 5);
+}
+
+TEST_CASE("target dial: parents that say nothing are given up within connection_timeout together") {
+  Server mute([](int fd) {
+    char byte = 0;
+    while (::recv(fd, &byte, 1, 0) == 1) continue;
+  });
+  Rig rig({mute.port(), mute.port()}, 300);
+  Client client(rig.port);
+  const auto start = std::chrono::steady_clock::now();
+  CHECK(rig.ask(client) == 4);
+  const auto took = std::chrono::steady_clock::now() - start;
+  CHECK(took >= 280ms);
+  CHECK(took < 3s);
+}
+
+TEST_CASE("target dial: none is left, or a rule of names forbids") {
+  Rig rig({refusing_port()});
+  Client one(rig.port);
+  CHECK(rig.ask(one) == 5);
+  Client other(rig.port);
+  CHECK(rig.ask(other, "very.bad.test") == 2);
+}
