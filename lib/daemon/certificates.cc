@@ -160,8 +160,8 @@ void Certificates::fill(const registry::DesiredServer& desired, wire::ServerConf
   config.tls.ticket_keys = entry.ticket_keys;
 }
 
-bool Certificates::is_key_due(const Entry& entry) {
-  return entry.ticket_keys.empty() || steady_clock::now() - entry.made_at >= rotation;
+bool Certificates::is_key_due(const Entry& entry) const {
+  return entry.ticket_keys.empty() || steady_clock::now() - entry.made_at >= rotation_;
 }
 
 /// A new key to make tickets with; those of the last one are still accepted.

@@ -25,7 +25,8 @@ std::vector<wire::CertificateConfig> load_certificates(const std::string& cert_p
 /// authorities, passwords of parent proxies, ticket keys.
 class Certificates {
  public:
-  static constexpr std::chrono::hours rotation{12};
+  /// `rotation`: how long a server makes tickets with one key; they are accepted as long again.
+  explicit Certificates(std::chrono::milliseconds rotation = std::chrono::hours{12}) : rotation_{rotation} {}
 
   /// Reads what `desired` names into `config`. Throws Error with a sentence.
   void fill(const registry::DesiredServer& desired, wire::ServerConfig& config);
@@ -52,10 +53,11 @@ class Certificates {
 
   static Stamp stamp_of(const std::string& path);
   static void watch(Entry& entry, const std::string& path);
-  static bool is_key_due(const Entry& entry);
+  bool is_key_due(const Entry& entry) const;
   static void renew_keys(Entry& entry);
   static void fill_backends(const registry::DesiredServer& desired, wire::ServerConfig& config, Entry& entry);
 
+  std::chrono::milliseconds rotation_;
   std::map<std::string, Entry> entries_;  ///< by server
 };
 

@@ -23,7 +23,8 @@ void write(const std::string& path, const std::string& text, ::mode_t mode = 060
 
 /// A server row whose certificate stands in a folder of its own.
 struct Site {
-  Site() : made(make_certificate({.names = {"one.test"}})) {
+  explicit Site(std::chrono::milliseconds rotation = std::chrono::hours{12})
+      : made(make_certificate({.names = {"one.test"}})), certificates(rotation) {
     write(cert, made.cert_pem, 0644);
     write(key, made.key_pem);
     desired.server.id = "0123456789ab";
@@ -70,6 +71,20 @@ TEST_CASE("certificates: chain and key become text, with ticket keys that stay a
   CHECK(*site.certificates.expiry(site.desired.server.id) > wall_now() + std::chrono::hours(24 * 80));
   Site other;
   CHECK(other.fill().tls.ticket_keys != first.tls.ticket_keys);
+}
+
+TEST_CASE("certificates: a ticket key is due in its time; the one before it is kept, older ones are not") {
+  Site site{std::chrono::milliseconds{0}};
+  const auto first = site.fill().tls.ticket_keys;
+  CHECK(site.certificates.changed().size() == 1);
+  const auto second = site.fill().tls.ticket_keys;
+  const auto third = site.fill().tls.ticket_keys;
+  REQUIRE(first.size() == 1);
+  REQUIRE(second.size() == 2);
+  REQUIRE(third.size() == 2);
+  CHECK(second[0] != first[0]);
+  CHECK(second[1] == first[0]);
+  CHECK(third[1] == second[0]);
 }
 
 TEST_CASE("certificates: a key that others may read is refused, one for its group is not") {
