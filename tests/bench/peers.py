@@ -103,7 +103,8 @@ def stream_module():
 def nginx(place, is_big=False):
     is_tls = place.kind in ("https", "tls")
     words = {**place._asdict(), "user": own_name(), "descriptors": resource.getrlimit(resource.RLIMIT_NOFILE)[1],
-             "module": stream_module(), "ssl": " ssl" if is_tls else "", "tls": "", "map": "", "buffers": "", "target": f"127.0.0.1:{place.origin}"}
+             "module": stream_module(), "ssl": " ssl" if is_tls else "", "tls": "", "map": "", "buffers": "",
+             "target": f"127.0.0.1:{place.origin}"}
     if is_tls:
         words["tls"] = (f"ssl_certificate {place.cert}; ssl_certificate_key {place.key}; ssl_protocols TLSv1.2 TLSv1.3; "
                         "ssl_session_cache shared:sessions:32m;")
