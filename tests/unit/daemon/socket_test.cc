@@ -1,4 +1,6 @@
 #include <doctest/doctest.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <unistd.h>
@@ -35,7 +37,13 @@ TEST_CASE("listen socket: port 0 becomes a real port that clients reach") {
     CAPTURE(address);
     const ListenSocket listener = open_listen_socket(any_port(address), 16);
     CHECK(listener.bound.port != 0);
-    CHECK(connect_to(listener.bound));
+    const UniqueFd client = connect_to(listener.bound);
+    CHECK(client);
+    const UniqueFd accepted{::accept(listener.fd.get(), nullptr, nullptr)};
+    int no_delay = 0;
+    socklen_t size = sizeof no_delay;
+    CHECK(::getsockopt(accepted.get(), IPPROTO_TCP, TCP_NODELAY, &no_delay, &size) == 0);
+    CHECK(no_delay == 1);
   }
 }
 
