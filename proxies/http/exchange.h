@@ -105,6 +105,7 @@ struct Exchange {
   std::chrono::microseconds dns_time{0};
   std::chrono::microseconds connect_time{0};
   std::uint64_t bytes_in = 0;
+  std::size_t ahead = 0;  ///< of a tunnel: what the client sent behind its request, counted already
   std::uint64_t bytes_out = 0;
 
   bool has_parent() const noexcept { return link && link->is_parent(); }

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <string>
 #include <utility>
 
@@ -19,6 +20,7 @@ bool HttpSession::open_tunnel(Stream upstream) {
   exchange.response_time = since_start();
   phase_ = Phase::tunnel;
   make_relay();
+  exchange.ahead = client_in_.size();
   const IoResult sent = client().write(established);
   connection_.count_out(sent.bytes);
   exchange.bytes_out += sent.bytes;
@@ -42,6 +44,7 @@ bool HttpSession::switch_protocols(const ResponseHead& head, std::string_view re
   deadline_.disarm();
   phase_ = Phase::tunnel;
   make_relay();
+  exchange.ahead = client_in_.size();
   std::string first{workspace().out.data(), size};
   first += rest;
   relay_->start(std::move(client()), std::move(exchange.upstream), client_in_.view(), first,
@@ -51,7 +54,10 @@ bool HttpSession::switch_protocols(const ResponseHead& head, std::string_view re
 }
 
 void HttpSession::on_relayed(std::size_t from_client, std::size_t from_backend) noexcept {
-  connection_.count_in(from_client);
+  // What came with the request's head was counted when it was read.
+  const std::size_t counted = std::min(from_client, exchange_->ahead);
+  exchange_->ahead -= counted;
+  connection_.count_in(from_client - counted);
   connection_.count_out(from_backend);
   exchange_->bytes_in += from_client;
   exchange_->bytes_out += from_backend;

@@ -61,6 +61,22 @@ def connect_tunnel(w):
     until(lambda: w.show("acme/web")["stats"]["active_connections"] == 0, 5 * w.patience, "tunnel ended")
 
 
+@test("CONNECT with data sent ahead: it arrives, and is counted once")
+def connect_ahead(w):
+    port = proxy(w, "--set", "connect_ports=*")
+    sink = Origin(echo)
+    ahead = f"CONNECT {sink.address} HTTP/1.1\r\nHost: {sink.address}\r\n\r\n".encode() + b"early bird"
+    with connect(port) as connection:
+        connection.sendall(ahead)
+        head, rest = read_head(connection)
+        while len(rest) < len(b"early bird"):
+            rest += connection.recv(100)
+        equal(rest, b"early bird")
+    until(lambda: w.show("acme/web")["stats"]["bytes_in"] > 0, 5 * w.patience, "counted")
+    stats = w.show("acme/web")["stats"]
+    equal((stats["bytes_in"], stats["bytes_out"]), (len(ahead), len(head) + len(rest)))
+
+
 @test("CONNECT to a port that is not 443 or 8443 is 403")
 def connect_ports(w):
     port = proxy(w)
