@@ -32,7 +32,8 @@ HttpConfig::HttpConfig(const ServerConfig& config) {
   for (const wire::RouteConfig& route : config.wire.routes) routes.add(route.pattern, route.target);
   reverse = reverse || !routes.empty();
   forwarded_for = forwarded_mode(config.options.text("forwarded_for"), reverse);
-  if (config.options.boolean("via")) via = config.facts->instance();
+  // A token of this server's own: two proxies of one registry in a row are no loop.
+  if (config.options.boolean("via")) via = config.facts->instance() + "-" + config.wire.id.substr(0, 6);
   upgrades = words_of(config.options.text("upgrade"));
   pool_idle_per_host = static_cast<std::size_t>(config.options.integer("pool_idle_per_host"));
   for (const std::string& word : words_of(config.options.text("connect_ports"))) {

@@ -197,7 +197,7 @@ def own_parent(w, kind, *flags):
     """Another server of ours, as somebody else's: it says nothing of itself in Via."""
     w.ctl("tenant", "add", "other")
     w.allow_loopback("other")
-    more = () if kind == "socks" else ("--set", "via=false", "--set", 'connect_ports=["*"]')
+    more = () if kind == "socks" else ("--set", 'connect_ports=["*"]')
     return w.server(kind, "other/parent", *more, *flags)
 
 

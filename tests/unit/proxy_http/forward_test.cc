@@ -17,12 +17,12 @@ TEST_CASE("http: what reaches the origin and what comes back, keep-alive on both
                 " HTTP/1.1\r\nHost: other\r\nConnection: X-Private\r\nX-Private: 1\r\nProxy-Connection: "
                 "keep-alive\r\nX-Forwarded-For: 1.1.1.1\r\nAccept: */*\r\n\r\n");
     const Answer answer = read_answer(client);
-    CHECK(answer.head == "HTTP/1.1 200 OK\r\nVia: 1.1 arcus-test\r\nContent-Length: 5\r\n\r\n");
+    CHECK(answer.head == "HTTP/1.1 200 OK\r\nVia: 1.1 arcus-test-s\r\nContent-Length: 5\r\n\r\n");
     CHECK(answer.body == "hello");
   }
   CHECK(origin.connections() == 1);
   CHECK(origin.heads().at(19) == "GET /a?b HTTP/1.1\r\nHost: " + origin.authority() +
-                                     "\r\nAccept: */*\r\nVia: 1.1 arcus-test\r\n\r\n");
+                                     "\r\nAccept: */*\r\nVia: 1.1 arcus-test-s\r\n\r\n");
   const auto totals = proxy.after(20);
   CHECK(totals.total_requests == 20);
   CHECK(totals.total_connections == 1);
@@ -134,7 +134,7 @@ TEST_CASE("http: 100-continue and early hints are passed on, not to 1.0") {
   Client client(proxy.port());
   client.send("POST " + origin.url() +
               " HTTP/1.1\r\nHost: a\r\nExpect: 100-continue\r\nContent-Length: 3\r\n\r\n");
-  CHECK(client.receive(46) == "HTTP/1.1 100 Continue\r\nVia: 1.1 arcus-test\r\n\r\n");
+  CHECK(client.receive(48) == "HTTP/1.1 100 Continue\r\nVia: 1.1 arcus-test-s\r\n\r\n");
   client.send("abc");
   const Answer answer = read_answer(client);
   CHECK(answer.body == "abc");
@@ -159,7 +159,7 @@ TEST_CASE("http: Max-Forwards counts down and ends here at 0") {
 TEST_CASE("http: our own Via means a loop") {
   HttpWorker proxy;
   Origin origin(ok("x"));
-  CHECK(proxy.get(origin.url(), "Via: 1.1 arcus-test\r\n").status == 508);
+  CHECK(proxy.get(origin.url(), "Via: 1.1 arcus-test-s\r\n").status == 508);
   CHECK(origin.connections() == 0);
   CHECK(count_of(proxy.after(1), Reason::loop_detected) == 1);
 }
