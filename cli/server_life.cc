@@ -138,6 +138,7 @@ static void remove_ended(Context& context, std::vector<Outcome>& some) {
   context.change([&](Database& db) {
     for (Outcome& outcome : some) {
       if (outcome.code != exit_code::ok && outcome.code != exit_code::failed) continue;
+      if (outcome.status == "removed") continue;  // by somebody else
       registry::remove_server(db, outcome.id);
       outcome = {.id = outcome.id,
                  .tenant = outcome.tenant,

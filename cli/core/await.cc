@@ -95,8 +95,21 @@ std::vector<Outcome> not_waited(const std::vector<registry::Server>& servers, co
 /// Why one that has not settled is waited for no longer.
 enum class GiveUp : std::uint8_t { no, daemon_died, late };
 
-bool has_ended(Outcome& outcome, const registry::Server& server, const registry::ServerState& state,
-               const Wait& wait, GiveUp give_up) {
+/// Somebody removed it while we waited: no generation of it will ever be applied.
+void judge_removed(Outcome& outcome, const Wait& wait) {
+  outcome.status = "removed";
+  if (wait.until == Until::stopped) return;
+  outcome.code = exit_code::not_found;
+  outcome.error = "was removed while we waited";
+}
+
+bool has_ended(Outcome& outcome, Database& db, const registry::Server& server, const Wait& wait,
+               GiveUp give_up) {
+  const registry::ServerState state = registry::server_state(db, server.id);
+  if (state.status_since.empty() && !registry::find_server(db, server.id)) {
+    judge_removed(outcome, wait);
+    return true;
+  }
   if (has_applied(server, state)) {
     judge(outcome, state, wait);
     return true;
@@ -126,8 +139,7 @@ class Waiting {
         std::chrono::duration_cast<std::chrono::milliseconds>(std::chrono::steady_clock::now() - started_);
     std::vector<std::size_t> ended;
     std::erase_if(open_, [&](std::size_t i) {
-      const registry::ServerState state = registry::server_state(context_.db(), servers_[i].id);
-      if (!has_ended(outcomes_[i], servers_[i], state, wait_, give_up)) return false;
+      if (!has_ended(outcomes_[i], context_.db(), servers_[i], wait_, give_up)) return false;
       outcomes_[i].took = took;
       failed_ += outcomes_[i].code != exit_code::ok ? 1U : 0U;
       ended.push_back(i);

@@ -85,6 +85,15 @@ def removed_as_they_end(w):
     equal(w.query("SELECT name FROM server"), [])
 
 
+@test("a server that is removed while another command waits for it: that command ends and says so")
+def removed_meanwhile(w):
+    with_transfer(w, "slow", drain_timeout="60s")
+    stopping = Lines(w, "server", "stop", "acme/slow")
+    until(lambda: w.show("acme/slow")["status"] == "stopping", 10 * w.patience, "stopping")
+    w.sqlite("DELETE FROM servers WHERE name='slow'")
+    contains(stopping.end(0), "removed")
+
+
 @test("several targets on a terminal: a long operation leaves one line of sums, a short one its rows", sanitized=False)
 def sums_on_terminal(w):
     with_transfer(w, "slow", "fast", "other", drain_timeout="900ms")
