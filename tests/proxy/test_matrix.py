@@ -47,13 +47,18 @@ WAYS = [
 ]
 
 
+def is_localhost(address):
+    """Whether the name localhost stands for that address on this machine: /etc/hosts may know one family only."""
+    return any(found[4][0] == address for found in socket.getaddrinfo("localhost", 1))
+
+
 class Stage:
     """A proxy, its origin and curl's arguments for one way and one family."""
 
     def __init__(self, w, way, family):
         self.w, self.way = w, way
         loop = "127.0.0.1" if family == 4 else "::1"
-        target = "127.0.0.1" if way.one_family else loop
+        target = "127.0.0.1" if way.one_family or (way.by_name and not is_localhost(loop)) else loop
         cert, key = make_certificate(w.dir)
         self.cert = cert
         self.origin = Recorder(target, (cert, key) if way.kind == "sni" else None)
@@ -88,7 +93,7 @@ class Stage:
         self.counted = (0, 0, 0)
 
     def curl(self, path, *args):
-        return curl(self.w, "-4" if self.way.one_family else "-s", *self.args, *args, self.base + path, timeout=60)
+        return curl(self.w, *self.args, *args, self.base + path, timeout=60)
 
     def counts(self):
         stats = self.w.show("acme/one")["stats"]
