@@ -28,7 +28,7 @@ TEST_CASE("http: what reaches the origin and what comes back, keep-alive on both
   CHECK(totals.total_connections == 1);
   CHECK(totals.response_time_count == 20);
   CHECK(count_of(totals, Reason::ok) == 20);
-  CHECK(totals.bytes_out == 20 * (59 + 5));
+  CHECK(totals.bytes_out == 20 * (61 + 5));
 }
 
 TEST_CASE("http: the pool serves other clients too") {
