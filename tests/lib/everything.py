@@ -18,12 +18,13 @@ import shlex
 import shutil
 import subprocess
 import sys
+import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 BUILDS = os.environ.get("ARCUS_TEST_BUILDS", os.path.join(ROOT, "build"))
 PYTHON = "/usr/bin/python3"
-DATA_PLANE = ("base", "net", "policy", "http", "wire", "upstream", "runtime", "tcp", "proxy_http")
+DATA_PLANE = ("base", "net", "policy", "http", "wire", "tls", "upstream", "runtime", "tcp", "proxy_http", "sni", "socks")
 FUZZ_SECONDS = 5
 LINES_ONLY = "-Dcpp_args=-g1"  # names and lines for stack traces; all of -g costs a third more at -O2
 
@@ -44,6 +45,12 @@ class Tally:
         if failed:
             self.failures.append(name)
             print(indent(detail), flush=True)
+
+    def take(self, other):
+        """Adds what another has counted and printed."""
+        self.passed += other.passed
+        self.failed += other.failed
+        self.failures += other.failures
 
     def check(self, name, ok, detail="", seconds=0.0):
         self.add(name, 1 if ok else 0, 0 if ok else 1, detail, seconds)
@@ -72,6 +79,11 @@ def run(argv, timeout, env=None, cwd=ROOT):
     return code, output, time.monotonic() - began
 
 
+def behind():
+    """Words before a command that must not take the processor from tests that run meanwhile."""
+    return ["nice", "-n", "10"] if threading.active_count() > 1 else []
+
+
 # ---- builds ----------------------------------------------------------------
 def build(tally, name, options, env=None, wanted=None):
     """Configures and builds build/test-<name>, with `wanted` (a predicate of a program's name) only those programs and
@@ -84,7 +96,7 @@ def build(tally, name, options, env=None, wanted=None):
         programs = [] if wanted is None else [t["filename"][0] for t in introspect(folder, "targets")
                                               if t["type"] == "executable" and wanted(t["name"])]
         targets = [os.path.relpath(program, folder) for program in programs]
-        code, output, more = run(["ninja", "-C", folder, *targets], 1500, env)
+        code, output, more = run([*behind(), "ninja", "-C", folder, *targets], 1500, env)
         seconds += more
     tally.check(f"build {name}", code == 0, output, seconds)
     return folder if code == 0 else None
@@ -207,10 +219,21 @@ def read_program(tally, folder, program):
         return tally.check("clang generated sources", False, output, seconds)
     began = time.monotonic()
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
-        results = pool.map(lambda c: run(syntax_only(c["command"]), 300, cwd=c["directory"]), commands)
+        results = pool.map(lambda c: run([*behind(), *syntax_only(c["command"])], 300, cwd=c["directory"]), commands)
         wrong = [output for code, output, _ in results if code != 0]
     tally.check(f"clang reads the program without a warning ({len(commands)} files)", commands and not wrong,
                 "\n".join(wrong), time.monotonic() - began)
+
+
+def run_fuzzer(folder, target):
+    """One fuzzer for FUZZ_SECONDS, from the corpus in the tree and what earlier runs found."""
+    name, program = target["name"], target["filename"][0]
+    corpus = os.path.join(ROOT, "tests", "fuzz", "corpus", name.removeprefix("fuzz_"))
+    grown = os.path.join(folder, "corpus", name)
+    os.makedirs(grown, exist_ok=True)
+    argv = [program, f"-max_total_time={FUZZ_SECONDS}", "-timeout=5", "-rss_limit_mb=2048", f"-artifact_prefix={grown}-",
+            grown] + ([corpus] if os.path.isdir(corpus) else [])
+    return run(argv, FUZZ_SECONDS + 60)
 
 
 # ---- stages ----------------------------------------------------------------
@@ -218,6 +241,7 @@ class Stages:
     def __init__(self, tally):
         self.tally = tally
         self.folders = {}
+        self.running = None  # black-box tests that go on beside the next builds
 
     def folder(self, name, options, env=None, wanted=None):
         if name not in self.folders:
@@ -251,12 +275,22 @@ class Stages:
             return
         env = {"ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1",
                "UBSAN_OPTIONS": "halt_on_error=1:print_stacktrace=1"}
-        passed, failed = self.tally.passed, self.tally.failed
-        run_unit_tests(self.tally, folder, "asan", env)
-        run_black_box(self.tally, folder, "asan", ["--sanitized"], env)
-        ran = self.tally.passed - passed
-        self.tally.check(f"U21 the ASan and UBSan run of all tests is clean ({ran} passed)",
-                         ran > 0 and self.tally.failed == failed, "see the asan lines above")
+        tally = Tally()
+        run_unit_tests(tally, folder, "asan", env)
+        # They mostly wait, and none of them measures time: the next builds go on beside them.
+        self.running = threading.Thread(target=run_black_box, args=(tally, folder, "asan", ["--sanitized"], env))
+        self.running.tally = tally
+        self.running.start()
+
+    def finish(self):
+        """Waits for what goes on beside, and adds it up."""
+        if not self.running:
+            return
+        self.running.join()
+        tally = self.running.tally
+        self.tally.take(tally)
+        self.tally.check(f"U21 the ASan and UBSan run of all tests is clean ({tally.passed} passed)",
+                         tally.passed > 0 and tally.failed == 0, "see the asan lines above")
 
     def tsan(self):
         # Some tests have an origin on a thread before they fork the worker: the sanitizer would rather die than follow.
@@ -284,15 +318,9 @@ class Stages:
                    and t["type"] == "executable"]
         if not fuzzers:
             self.tally.check("fuzzers exist", False, "no target fuzz_* in " + folder)
-        for target in fuzzers:
-            name, program = target["name"], target["filename"][0]
-            corpus = os.path.join(ROOT, "tests", "fuzz", "corpus", name.removeprefix("fuzz_"))
-            grown = os.path.join(folder, "corpus", name)
-            os.makedirs(grown, exist_ok=True)
-            argv = [program, f"-max_total_time={FUZZ_SECONDS}", "-timeout=5", "-rss_limit_mb=2048",
-                    f"-artifact_prefix={grown}-", grown] + ([corpus] if os.path.isdir(corpus) else [])
-            code, output, seconds = run(argv, FUZZ_SECONDS + 60)
-            self.tally.check(f"fuzz {name}", code == 0, output, seconds)
+        with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
+            for target, (code, output, seconds) in zip(fuzzers, pool.map(lambda t: run_fuzzer(folder, t), fuzzers)):
+                self.tally.check(f"fuzz {target['name']}", code == 0, output, seconds)
 
 
 def main():
@@ -313,6 +341,7 @@ def main():
     for name in names:
         if name in wanted:
             getattr(stages, name.replace("-", "_"))()
+    stages.finish()
     print(f"\n{time.monotonic() - began:.0f} s")
     if tally.failures:
         print("failed: " + "; ".join(tally.failures))

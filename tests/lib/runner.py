@@ -102,7 +102,7 @@ def poll(running):
 
 def run_all(tests, options, scratch):
     counts = {"ok": 0, "failed": 0, "skipped": 0}
-    waiting = sorted(tests, key=lambda t: t.serial)  # serial ones last, alone
+    waiting = sorted(tests, key=lambda t: (t.serial, -t.timeout))  # the longest first; serial ones last, alone
     running = []
     while waiting or running:
         while waiting and len(running) < options.jobs and not (

@@ -62,6 +62,7 @@ def sanitizers(module):
             stages = module.Stages(tally)
             stages.folder = lambda *_: "folder"
             stages.asan()
+            stages.finish()
 
         got = counted(module, asan)
         if (got[:2] == (7, 0)) != clean or ("FAILED U21" in got[2]) == clean:
