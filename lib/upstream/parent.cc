@@ -138,6 +138,8 @@ void ParentHandshake::step_http() {
 }
 
 void ParentHandshake::take_http_status() {
+  // "HTTP/1.x 200" and what ends the code.
+  if (reply_.size() < 13) return fail(Reason::upstream_protocol, "the parent proxy does not speak http");
   int status = 0;
   for (const char digit : reply_.substr(9, 3))
     status = digit >= '0' && digit <= '9' ? status * 10 + digit - '0' : 10'000;
