@@ -142,7 +142,7 @@ def readme_commands(w):
     equal(second.strip(), "tests/run")
 
 
-@test("README: command 1 verbatim, from a copy of the sources: packages, release build, main job (U24)",
+@test("README: command 1 verbatim, from a copy of the sources: packages, release build, main job (U24)", serial=True,
       timeout=900, sanitized=False)
 def readme_first_command(w):
     for tool in ("g++", "meson", "ninja"):
@@ -150,8 +150,9 @@ def readme_first_command(w):
     line = block("build").strip()
     if connects(8080):
         raise Skip("somebody else on this machine listens on 8080, the port that the command names")
-    os.nice(15)  # a build beside other tests
-    w.figure(copy_sources(w.path("src")))
+    place = os.environ.get("ARCUS_README_BUILD") or w.path("src")  # given: the build is wanted for more than this
+    shutil.rmtree(place, ignore_errors=True)
+    w.figure(copy_sources(place))
     packages, rest = line.split(" && meson setup ", 1)
     assert packages.endswith("libseccomp-dev") and "apt-get update" in packages, packages
     if reason := no_packages(w):
@@ -161,21 +162,25 @@ def readme_first_command(w):
             "arcusctl version\narcusctl daemon stop\n")
     script = w.write("command1.sh", line + tail)
     began = time.monotonic()
-    done = subprocess.run(["bash", "-e", script], cwd=w.path("src"), env=w.env, text=True, stdin=subprocess.DEVNULL,
+    done = subprocess.run(["bash", "-e", script], cwd=place, env=w.env, text=True, stdin=subprocess.DEVNULL,
                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT, timeout=850)
     equal(done.returncode, 0, done.stdout[-3000:])
     w.figure(f"command 1 on {os.cpu_count()} cores: {time.monotonic() - began:.0f} s")
     matches(done.stdout, r"pid \d+, 1 of 1 server running")
+    equal(re.findall(r"^.*warning:.*$", done.stdout, re.M), [], "warnings of the compiler")
     equal(connects(8080), False, "stopped")
 
 
 def copy_sources(to):
-    """What is committed, else what is here, without builds; says which."""
-    os.mkdir(to)
-    archive = subprocess.run(["git", "archive", "HEAD"], cwd=ROOT, capture_output=True) if shutil.which("git") else None
-    if archive and archive.returncode == 0:
-        subprocess.run(["tar", "x", "-C", to], input=archive.stdout, check=True)
-        return "sources: what is committed"
+    """The files here that a commit of everything would have; without git all, but for builds. Says which."""
+    git = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    listed = subprocess.run(git, cwd=ROOT, capture_output=True, text=True) if shutil.which("git") else None
+    if listed and listed.returncode == 0 and listed.stdout:
+        names = [name for name in listed.stdout.split("\0") if name and os.path.exists(os.path.join(ROOT, name))]
+        for name in names:
+            os.makedirs(os.path.dirname(os.path.join(to, name)), exist_ok=True)
+            shutil.copy2(os.path.join(ROOT, name), os.path.join(to, name), follow_symlinks=False)
+        return f"sources: {len(names)} files"
     skipped = shutil.ignore_patterns("build*", ".git", "__pycache__", ".cache")
     shutil.copytree(ROOT, to, dirs_exist_ok=True, ignore=skipped, symlinks=True)
     return "sources: the files here, for there is no commit"

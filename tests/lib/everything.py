@@ -2,12 +2,14 @@
 
 Called by tests/run. Stages, in this order (cheap first):
   lint       formatting, layers, coroutine forms, sizes, tables, manual, words; each lint's self-test
-  unit       g++ -O2 with warnings as errors; every doctest binary, by test case
-  black-box  the program from outside: real curl, nginx, sqlite3, signals
+  readme     the first command of README as it stands: packages, release build without a warning, main job
+  black-box  the program from outside: real curl, nginx, sqlite3, signals; that release build, else one with g++ -O2
   asan       g++ -O0 with address and undefined behaviour sanitizers: unit tests, black-box without timing (U21)
   tsan       g++ with the thread sanitizer: unit tests of the data plane
   clang      clang 19 reads every file of the program with warnings as errors, and builds the fuzzers
   fuzz       every fuzzer for a few seconds
+Only when named:
+  unit       g++ -O2 with warnings as errors; every doctest binary, by test case
 """
 import argparse
 import concurrent.futures
@@ -26,6 +28,7 @@ BUILDS = os.environ.get("ARCUS_TEST_BUILDS", os.path.join(ROOT, "build"))
 PYTHON = "/usr/bin/python3"
 DATA_PLANE = ("base", "net", "policy", "http", "wire", "tls", "upstream", "runtime", "tcp", "proxy_http", "sni", "socks")
 FUZZ_SECONDS = 5
+README_COMMAND = "README: command 1 verbatim"
 LINES_ONLY = "-Dcpp_args=-g1"  # names and lines for stack traces; all of -g costs a third more at -O2
 
 
@@ -175,7 +178,12 @@ def run_black_box(tally, folder, label, extra=(), env=None):
     if binary is None:
         tally.check(f"{label} black-box", False, "the build has no arcusctl")
         return
-    argv = [PYTHON, "tests/lib/runner.py", "--binary", binary, "--build", folder, *extra]
+    run_runner(tally, label, ["--binary", binary, "--build", folder, *extra], env)
+
+
+def run_runner(tally, label, words, env=None):
+    """Runs black-box tests, counts them; how many passed."""
+    argv = [PYTHON, "tests/lib/runner.py", *words]
     process = subprocess.Popen(argv, cwd=ROOT, env={**os.environ, **(env or {})}, stdout=subprocess.PIPE, text=True)
     last = ""
     for line in process.stdout:
@@ -183,10 +191,11 @@ def run_black_box(tally, folder, label, extra=(), env=None):
         last = line.strip() or last
     process.wait()
     summary = re.fullmatch(r"(\d+) passed, (\d+) failed", last)
-    if summary:
-        tally.add(f"{label} black-box", int(summary.group(1)), int(summary.group(2)), "see above")
-    else:
+    if not summary:
         tally.check(f"{label} black-box", False, "the runner ended without a summary")
+        return 0
+    tally.add(f"{label} black-box", int(summary.group(1)), int(summary.group(2)), "see above")
+    return int(summary.group(1))
 
 
 # ---- the second compiler ---------------------------------------------------
@@ -241,6 +250,7 @@ class Stages:
     def __init__(self, tally):
         self.tally = tally
         self.folders = {}
+        self.released = None  # the build folder that README's command made
         self.running = None  # black-box tests that go on beside the next builds
 
     def folder(self, name, options, env=None, wanted=None):
@@ -264,8 +274,16 @@ class Stages:
         if folder := self.optimised():
             run_unit_tests(self.tally, folder, "unit")
 
+    def readme(self):
+        place = os.path.join(BUILDS, "test-readme")
+        passed = run_runner(self.tally, "README", ["--binary", PYTHON, README_COMMAND], {"ARCUS_README_BUILD": place})
+        if passed:
+            self.released = os.path.join(place, "build")
+
     def black_box(self):
-        if folder := self.optimised():
+        if self.released:
+            run_black_box(self.tally, self.released, "release", ["--without", README_COMMAND])
+        elif folder := self.optimised():
             run_black_box(self.tally, folder, "g++ -O2")
 
     def asan(self):
@@ -324,9 +342,10 @@ class Stages:
 
 
 def main():
-    names = ["lint", "unit", "black-box", "asan", "tsan", "clang", "fuzz"]
+    names = ["lint", "unit", "readme", "black-box", "asan", "tsan", "clang", "fuzz"]
+    usual = ",".join(name for name in names if name != "unit")
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--only", default=",".join(names), help="stages, separated by commas: " + " ".join(names))
+    parser.add_argument("--only", default=usual, help="stages, separated by commas: " + " ".join(names))
     wanted = parser.parse_args().only.split(",")
     if unknown := set(wanted) - set(names):
         parser.error(f"no stage {' '.join(sorted(unknown))}")

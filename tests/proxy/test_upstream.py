@@ -194,7 +194,7 @@ def edge(w, *parents, kind="http", more=()):
 
 
 def own_parent(w, kind, *flags):
-    """Another server of ours, as somebody else's: it says nothing of itself in Via."""
+    """Another server of ours, in front of the origin."""
     w.ctl("tenant", "add", "other")
     w.allow_loopback("other")
     more = () if kind == "socks" else ("--set", 'connect_ports=["*"]')
@@ -215,8 +215,7 @@ def parent_http(w):
     equal(through(w, port, sink.url, "-d", "x" * 100000), "fine")
     equal(len(sink.heads), 1)
     contains(sink.heads[0].decode(), "POST / HTTP/1.1", f"Host: {sink.address}")
-    log = w.ctl("logs", "acme/edge").out
-    contains(log, "FIRSTUP_PARENT/127.0.0.1")
+    until(lambda: "FIRSTUP_PARENT/127.0.0.1" in w.ctl("logs", "acme/edge").out, 5 * w.patience, "recorded", 0.1)
 
 
 @test("parent http: ncat as the parent, with credentials from a file; wrong ones are our failure, not the client's")
