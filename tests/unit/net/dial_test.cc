@@ -159,7 +159,7 @@ TEST_CASE("dial: an address that does not answer costs 250 ms, and its connectio
   CHECK(loop.until([&] { return outcome.over(); }));
   const auto took = std::chrono::steady_clock::now() - start;
   CHECK(outcome.address.address.to_string() == "127.0.0.2");
-  CHECK(took >= Dialer::stagger);
+  CHECK(took >= Dialer::stagger - 10ms);  // the thread's clock is that of its last wake-up
   CHECK(took < 2'000ms);
   CHECK(open_descriptors() == before + 1);
 }
