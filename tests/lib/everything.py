@@ -2,7 +2,7 @@
 
 Called by tests/run. Stages, in this order (cheap first):
   lint       formatting, layers, coroutine forms, sizes, tables, manual, words; each lint's self-test
-  readme     the first command of README as it stands: packages, release build without a warning, main job
+  readme     the first command of README as it stands: packages, release build, main job
   black-box  the program from outside: real curl, nginx, sqlite3, signals; that release build, else one with g++ -O2
   asan       g++ -O0 with address and undefined behaviour sanitizers: unit tests, black-box without timing (U21)
   tsan       g++ with the thread sanitizer: unit tests of the data plane
@@ -277,7 +277,7 @@ class Stages:
     def readme(self):
         place = os.path.join(BUILDS, "test-readme")
         passed = run_runner(self.tally, "README", ["--binary", PYTHON, README_COMMAND], {"ARCUS_README_BUILD": place})
-        if passed:
+        if passed and binary_of(os.path.join(place, "build")):
             self.released = os.path.join(place, "build")
 
     def black_box(self):
