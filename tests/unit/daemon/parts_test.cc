@@ -91,9 +91,10 @@ TEST_CASE("port holder: which listeners are in each other's way") {
 }
 
 TEST_CASE("ready: the sentence people and scripts read") {
-  CHECK(Ready{.pid = 4021, .count = {.total = 24, .running = 23, .error = 1}}.to_string() ==
+  CHECK(daemon::Ready{.pid = 4021, .count = {.total = 24, .running = 23, .error = 1}}.to_string() ==
         "pid 4021, 23 of 24 servers running, 1 error");
-  CHECK(Ready{.pid = 1, .count = {.total = 1, .running = 1}}.to_string() == "pid 1, 1 of 1 server running");
+  CHECK(daemon::Ready{.pid = 1, .count = {.total = 1, .running = 1}}.to_string() ==
+        "pid 1, 1 of 1 server running");
 }
 
 TEST_CASE("health: the verdict on one probe") {

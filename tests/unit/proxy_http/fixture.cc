@@ -158,8 +158,4 @@ wire::CounterTotals HttpWorker::after(std::uint64_t requests) {
       });
 }
 
-std::uint64_t count_of(const wire::CounterTotals& totals, Reason reason) {
-  return totals.reasons.at(static_cast<std::size_t>(reason));
-}
-
 }  // namespace arcus::test

@@ -75,7 +75,6 @@ class HttpWorker {
   std::uint16_t port_;
 };
 
-std::uint64_t count_of(const wire::CounterTotals& totals, Reason reason);
 bool has(const std::string& text, std::string_view part);
 
 }  // namespace arcus::test

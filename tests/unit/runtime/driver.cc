@@ -7,22 +7,37 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#if defined(__SANITIZE_ADDRESS__)
-#include <sanitizer/lsan_interface.h>
-#endif
-
 #include <chrono>
 #include <stdexcept>
 #include <utility>
 
-#include "lib/runtime/worker.h"
-#include "proxies/protocols.h"
 #include "tests/unit/runtime/peers.h"
 
 namespace arcus::test {
 
 using std::chrono::steady_clock;
 using namespace std::chrono_literals;
+
+namespace {
+
+/// Starts this program again as a worker. Not fork alone: a test's origins are threads, and the child would
+/// wait for ever for a lock that one of them held (the sanitizers have such locks).
+pid_t start_worker(int channel, std::int64_t descriptors) {
+  const pid_t pid = ::fork();
+  if (pid != 0) return pid;
+  if (descriptors > 0) {
+    const rlimit limit{static_cast<rlim_t>(descriptors), static_cast<rlim_t>(descriptors)};
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+  }
+  if (channel == TestWorker::channel_descriptor)
+    ::fcntl(channel, F_SETFD, 0);
+  else
+    ::dup2(channel, TestWorker::channel_descriptor);
+  ::execl("/proc/self/exe", "worker", TestWorker::argument.data(), nullptr);
+  ::_exit(127);
+}
+
+}  // namespace
 
 TestWorker::TestWorker(const Setup& setup) {
   std::string path = "/tmp/arcus-test-counters-XXXXXX";
@@ -37,20 +52,9 @@ TestWorker::TestWorker(const Setup& setup) {
     wire::name_counter_slot(counters_.get(), i, "server" + std::to_string(i));
 
   auto [mine, theirs] = wire::make_channel_pair();
-  pid_ = ::fork();
+  pid_ = start_worker(theirs.get(), setup.descriptors);
   if (pid_ < 0) throw std::runtime_error("fork");
-  if (pid_ == 0) {
-    mine.reset();
-    if (setup.descriptors > 0) {
-      const rlimit limit{static_cast<rlim_t>(setup.descriptors), static_cast<rlim_t>(setup.descriptors)};
-      ::setrlimit(RLIMIT_NOFILE, &limit);
-    }
-    const int status = run_worker(theirs.release(), protocols());
-#if defined(__SANITIZE_ADDRESS__)
-    if (__lsan_do_recoverable_leak_check() != 0) ::_exit(23);
-#endif
-    ::_exit(status);
-  }
+  theirs.reset();
   channel_ = std::make_unique<wire::FrameChannel>(std::move(mine));
   send(wire::FrameType::hello, to_json(wire::Hello{.version = "0",
                                                    .instance = "arcus-test",
@@ -169,6 +173,10 @@ int TestWorker::wait_for_exit() {
   }
   pid_ = -1;
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
+}
+
+std::uint64_t count_of(const wire::CounterTotals& totals, Reason reason) {
+  return totals.reasons.at(static_cast<std::size_t>(reason));
 }
 
 }  // namespace arcus::test

@@ -6,8 +6,10 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "lib/base/reason.h"
 #include "lib/base/unique_fd.h"
 #include "lib/wire/config.h"
 #include "lib/wire/counters.h"
@@ -15,10 +17,13 @@
 
 namespace arcus::test {
 
-/// A worker process as the daemon runs one: forked, with a channel, a counter file and listening sockets.
+/// A worker process as the daemon runs one: this program started again, with a channel, a counter file and
+/// listening sockets.
 class TestWorker {
  public:
   static constexpr std::size_t slots = 16;
+  static constexpr std::string_view argument = "worker";  ///< with it alone, the program is the worker
+  static constexpr int channel_descriptor = 3;            ///< where the worker finds its channel
 
   struct Setup {
     int threads = 1;
@@ -73,5 +78,7 @@ class TestWorker {
   std::int64_t seq_ = 0;
   wire::Ready ready_;
 };
+
+std::uint64_t count_of(const wire::CounterTotals& totals, Reason reason);
 
 }  // namespace arcus::test

@@ -15,8 +15,8 @@ using namespace std::string_literals;
 namespace {
 
 /// A socks server whose clients go through these parents, in order.
-struct Rig {
-  explicit Rig(const std::vector<std::uint16_t>& parents, std::int64_t timeout_ms = 5'000) {
+struct Dialer {
+  explicit Dialer(const std::vector<std::uint16_t>& parents, std::int64_t timeout_ms = 5'000) {
     wire::ServerConfig config = worker.tcp_config(parents);
     config.type = "socks";
     config.lb = "failover";
@@ -53,7 +53,7 @@ Server::Serve parent(std::string answer) {
 
 TEST_CASE("target dial: the next parent is asked when one is down, and the tunnel works") {
   Server good(parent("HTTP/1.1 200 OK\r\n\r\n"));
-  Rig rig({refusing_port(), good.port()});
+  Dialer rig({refusing_port(), good.port()});
   for (int i = 0; i < 5; ++i) {
     Client client(rig.port);
     CHECK(rig.ask(client) == 0);
@@ -66,7 +66,7 @@ TEST_CASE("target dial: the next parent is asked when one is down, and the tunne
 TEST_CASE("target dial: what a parent says of the target is told on; its 407 sends us to the next") {
   Server strict(parent("HTTP/1.1 407 Who?\r\n\r\n"));
   Server blunt(parent("HTTP/1.1 502 Nobody there\r\n\r\n"));
-  Rig rig({strict.port(), blunt.port()});
+  Dialer rig({strict.port(), blunt.port()});
   for (int i = 0; i < 5; ++i) {
     Client client(rig.port);
     CHECK(rig.ask(client) == 3);
@@ -80,7 +80,7 @@ TEST_CASE("target dial: parents that say nothing are given up within connection_
     char byte = 0;
     while (::recv(fd, &byte, 1, 0) == 1) continue;
   });
-  Rig rig({mute.port(), mute.port()}, 300);
+  Dialer rig({mute.port(), mute.port()}, 300);
   Client client(rig.port);
   const auto start = std::chrono::steady_clock::now();
   CHECK(rig.ask(client) == 4);
@@ -90,7 +90,7 @@ TEST_CASE("target dial: parents that say nothing are given up within connection_
 }
 
 TEST_CASE("target dial: none is left, or a rule of names forbids") {
-  Rig rig({refusing_port()});
+  Dialer rig({refusing_port()});
   Client one(rig.port);
   CHECK(rig.ask(one) == 5);
   Client other(rig.port);

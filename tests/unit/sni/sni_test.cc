@@ -11,10 +11,6 @@ using namespace arcus;
 using namespace arcus::test;
 using namespace std::string_literals;
 
-static std::uint64_t count_of(const wire::CounterTotals& totals, Reason reason) {
-  return totals.reasons.at(static_cast<std::size_t>(reason));
-}
-
 using Routes = std::vector<wire::RouteConfig>;
 
 static std::string alert(int description, char minor = 3) {

@@ -39,10 +39,6 @@ wire::CounterTotals SocksWorker::after(std::uint64_t ended) {
   });
 }
 
-std::uint64_t count_of(const wire::CounterTotals& totals, Reason reason) {
-  return totals.reasons.at(static_cast<std::size_t>(reason));
-}
-
 static std::string port_bytes(std::uint16_t port) {
   return {static_cast<char>(port >> 8), static_cast<char>(port & 0xff)};
 }

@@ -28,8 +28,6 @@ class SocksWorker {
   std::uint16_t port_ = 0;
 };
 
-std::uint64_t count_of(const wire::CounterTotals& totals, Reason reason);
-
 /// "\5\1\0": a greeting that offers no authentication.
 extern const std::string greeting;
 /// A SOCKS5 request; `host` is an address or else sent as a name.

@@ -11,10 +11,6 @@
 using namespace arcus;
 using namespace arcus::test;
 
-static std::uint64_t count_of(const wire::CounterTotals& totals, Reason reason) {
-  return totals.reasons.at(static_cast<std::size_t>(reason));
-}
-
 TEST_CASE("worker: a tcp client talks to its backend, and every byte is counted") {
   TestWorker worker;
   Server backend(echo());
