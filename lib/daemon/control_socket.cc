@@ -17,8 +17,6 @@ namespace arcus::daemon {
 static constexpr std::size_t most_line = 64 * 1024;
 static constexpr int most_clients = 64;
 
-static Logger logger() { return Logger{"control"}; }
-
 bool is_peer_allowed(const ucred& peer, const std::vector<gid_t>& groups, uid_t owner, gid_t group,
                      mode_t mode) {
   if (peer.uid == 0 || peer.uid == owner) return true;
@@ -109,12 +107,13 @@ void ControlSocket::ensure() {
   ::umask(mask);
   if (!error) acceptor_.listen(16, error);
   if (error || ::lstat(path_.c_str(), &made) != 0) {
-    logger().error("no control socket", field("path", path_.string()) + field("error", error.message()));
+    Logger{"control"}.error("no control socket",
+                            field("path", path_.string()) + field("error", error.message()));
     acceptor_.close(error);
     return;
   }
   if (db.st_gid != made.st_gid && ::lchown(path_.c_str(), static_cast<uid_t>(-1), db.st_gid) != 0)
-    logger().warn("control socket keeps its group", field("path", path_.string()));
+    Logger{"control"}.warn("control socket keeps its group", field("path", path_.string()));
   device_ = made.st_dev;
   inode_ = made.st_ino;
   accept();
@@ -135,7 +134,7 @@ void ControlSocket::accept() {
           is_peer_allowed(peer, groups_of(socket.native_handle()), db.st_uid, db.st_gid, db.st_mode)) {
         std::make_shared<Client>(std::move(socket), handler_, client_count_)->read();
       } else {
-        logger().warn("control connection refused", field("uid", peer.uid) + field("pid", peer.pid));
+        Logger{"control"}.warn("control connection refused", field("uid", peer.uid) + field("pid", peer.pid));
       }
     }
     accept();

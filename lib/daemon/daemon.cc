@@ -35,8 +35,6 @@ static constexpr milliseconds first_drain{100};
 static constexpr int most_finish_attempts = 25;
 static constexpr unsigned most_threads = 8;
 
-static Logger logger() { return Logger{"daemon"}; }
-
 std::string Ready::to_string() const {
   std::string out = "pid " + std::to_string(pid) + ", " + std::to_string(count.running) + " of " +
                     std::to_string(count.total) + (count.total == 1 ? " server" : " servers") + " running";
@@ -155,7 +153,7 @@ int DaemonLoop::run() {
       io_.run();
       return exit_code_;
     } catch (const std::exception& error) {  // one event's failure must not stop what serves
-      logger().error("internal", field("error", error.what()));
+      Logger{"daemon"}.error("internal", field("error", error.what()));
     }
   }
 }
@@ -182,11 +180,11 @@ void DaemonLoop::keep_lock() {
     if (find_run_holder(options_.paths.db)) return;
     LockFile fresh{options_.paths.db};
     if (!fresh.try_lock_run()) return;
-    logger().warn("the lock file was removed; made it again", field("path", fresh.path().string()));
+    Logger{"daemon"}.warn("the lock file was removed; made it again", field("path", fresh.path().string()));
     lock_ = std::move(fresh);
     write_holder();
   } catch (const Error& error) {
-    logger().error("no lock file", field("error", error.what()));
+    Logger{"daemon"}.error("no lock file", field("error", error.what()));
   }
 }
 
@@ -215,8 +213,8 @@ registry::DaemonRow DaemonLoop::own_row() const {
 void DaemonLoop::announce_ready() {
   is_ready_ = true;
   const Ready ready{.pid = ::getpid(), .count = supervisor_.count(), .servers = supervisor_.lines()};
-  logger().info("ready", field("servers", ready.count.total) + field("running", ready.count.running) +
-                             field("errors", ready.count.error));
+  Logger{"daemon"}.info("ready", field("servers", ready.count.total) + field("running", ready.count.running) +
+                                     field("errors", ready.count.error));
   notifier_.ready(ready.to_string());
   record();
   if (options_.on_ready && !options_.on_ready(ready)) {
@@ -304,7 +302,7 @@ void DaemonLoop::on_stop_signal() {
 }
 
 void DaemonLoop::reload() {
-  logger().info("reload");
+  Logger{"daemon"}.info("reload");
   notifier_.reloading();
   reopen_logs();
   supervisor_.reload_all();
@@ -315,18 +313,18 @@ void DaemonLoop::reopen_logs() {
   try {
     if (!options_.log_file.empty()) ::dup2(open_log(options_.log_file).get(), STDERR_FILENO);
   } catch (const Error& error) {
-    logger().error("cannot reopen the log", field("error", error.what()));
+    Logger{"daemon"}.error("cannot reopen the log", field("error", error.what()));
   }
   supervisor_.reopen_logs();
 }
 
 void DaemonLoop::dump() const {
-  for (const std::string& line : supervisor_.dump()) logger().info("state", field("of", line));
-  if (!store_.problem().empty()) logger().info("state", field("registry", store_.problem()));
+  for (const std::string& line : supervisor_.dump()) Logger{"daemon"}.info("state", field("of", line));
+  if (!store_.problem().empty()) Logger{"daemon"}.info("state", field("registry", store_.problem()));
 }
 
 void DaemonLoop::stop(bool now) {
-  logger().info("stop", field("now", now ? "yes" : "no"));
+  Logger{"daemon"}.info("stop", field("now", now ? "yes" : "no"));
   notifier_.stopping();
   supervisor_.shut_down(now, [this] { finish(); });
   if (now) return say("stopping now");
@@ -345,7 +343,7 @@ void DaemonLoop::say_what_remains() {
 }
 
 void DaemonLoop::say(std::string_view text) const {
-  logger().info(text);
+  Logger{"daemon"}.info(text);
   if (options_.on_notice) options_.on_notice(text);
 }
 

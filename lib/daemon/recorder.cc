@@ -13,8 +13,6 @@
 
 namespace arcus::daemon {
 
-static Logger logger() { return Logger{"recorder"}; }
-
 /// Takes over what grew: a worker that writes smaller values changes nothing.
 static void raise_to(wire::CounterTotals& sum, const wire::CounterTotals& next) {
   const auto raise = [](std::uint64_t& value, std::uint64_t other) { value = std::max(value, other); };
@@ -115,7 +113,8 @@ void Recorder::read(Life& life, bool is_live) {
       file.is_final = is_free;
     } catch (const Error& error) {
       if (is_live) continue;
-      logger().error("a counter file is damaged", field("path", file.path) + field("error", error.what()));
+      Logger{"recorder"}.error("a counter file is damaged",
+                               field("path", file.path) + field("error", error.what()));
       file.is_final = true;
     }
   }

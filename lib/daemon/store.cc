@@ -22,8 +22,6 @@ static constexpr seconds idle_checkpoint{300};
 static constexpr std::int64_t page_bytes = 4096;
 static constexpr std::int64_t wal_limit = 256 * page_bytes;
 
-static Logger logger() { return Logger{"registry"}; }
-
 Store::Store(std::filesystem::path path, const Catalog& catalog) : path_{std::move(path)}, catalog_{catalog} {
   {
     Database preparing{path_, OpenMode::read_write};  // with the patience of a command
@@ -68,7 +66,7 @@ Database* Store::connection() {
     db_.reset();
     open();
     reopened_ = true;
-    logger().warn("registry opened again", field("path", path_.string()));
+    Logger{"registry"}.warn("registry opened again", field("path", path_.string()));
     return db_.get();
   } catch (const Error& error) {
     note_problem(error.what());
@@ -128,7 +126,7 @@ void Store::checkpoint_if_due() {
     if (result.done)
       checkpointed_at_ = now;
     else if (size > 2 * wal_limit)
-      logger().debug("checkpoint waits for a reader", field("wal_bytes", size));
+      Logger{"registry"}.debug("checkpoint waits for a reader", field("wal_bytes", size));
   } catch (const Error& error) {
     note_problem(error.what());
   }
@@ -137,14 +135,14 @@ void Store::checkpoint_if_due() {
 void Store::note_problem(std::string text) {
   const auto now = steady_clock::now();
   if (text != problem_ || now - logged_at_ >= log_again) {
-    logger().error("registry cannot be used; serving goes on", field("error", text));
+    Logger{"registry"}.error("registry cannot be used; serving goes on", field("error", text));
     logged_at_ = now;
   }
   problem_ = std::move(text);
 }
 
 void Store::note_success() {
-  if (!problem_.empty()) logger().info("registry can be used again", field("path", path_.string()));
+  if (!problem_.empty()) Logger{"registry"}.info("registry can be used again", field("path", path_.string()));
   problem_.clear();
 }
 

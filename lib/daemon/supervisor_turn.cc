@@ -9,8 +9,6 @@
 /// The end of a turn of the event loop: what changed goes to the workers and into the file, once.
 namespace arcus::daemon {
 
-static Logger logger() { return Logger{"supervisor"}; }
-
 void Supervisor::schedule_turn() {
   if (is_turn_scheduled_) return;
   is_turn_scheduled_ = true;
@@ -28,8 +26,8 @@ void Supervisor::turn() {
     try {
       send_configs(*worker, ids);
     } catch (const Error& error) {
-      logger().error("cannot configure a worker",
-                     field("group", worker->spec().group) + field("error", error.what()));
+      Logger{"supervisor"}.error("cannot configure a worker",
+                                 field("group", worker->spec().group) + field("error", error.what()));
       worker->kill(error.what());  // counter files cannot be made: its servers say so until they can
     }
   }

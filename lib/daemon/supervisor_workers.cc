@@ -10,8 +10,6 @@ using std::chrono::milliseconds;
 /// How long clients may wait in the accept queue for a worker that is being replaced.
 static constexpr milliseconds long_absence{1'000};
 
-static Logger logger() { return Logger{"supervisor"}; }
-
 WorkerSpec Supervisor::spec_of(const ManagedServer& server) const {
   const auto& tenant = tenant_of(server)->tenant;
   const auto threads = group_threads_.find(tenant.group());
@@ -103,9 +101,10 @@ void Supervisor::on_worker_ready(Worker& worker, const wire::Ready& ready) {
   ready_[worker.spec().group] = ready;
   worker.send(wire::FrameType::status, "{}");
   dirty_workers_.insert(worker.spec().group);
-  logger().info("worker ready", field("group", worker.spec().group) + field("pid", ready.pid) +
-                                    field("threads", ready.threads) + field("seccomp", ready.seccomp) +
-                                    field("landlock_abi", ready.landlock_abi));
+  Logger{"supervisor"}.info("worker ready", field("group", worker.spec().group) + field("pid", ready.pid) +
+                                                field("threads", ready.threads) +
+                                                field("seccomp", ready.seccomp) +
+                                                field("landlock_abi", ready.landlock_abi));
   schedule_turn();
 }
 
@@ -135,8 +134,8 @@ void Supervisor::on_worker_event(Worker& worker, const wire::Event& event) {
     const bool is_up = event.kind == "backend_up";
     backend_news_[event.detail] = {.state = is_up ? "up" : "down", .error = is_up ? "" : "not reachable"};
   }
-  logger().info("worker event",
-                field("kind", event.kind) + field("server", reference) + field("detail", event.detail));
+  Logger{"supervisor"}.info(
+      "worker event", field("kind", event.kind) + field("server", reference) + field("detail", event.detail));
   const std::string tenant = found == servers_.end() ? "" : found->second.desired.server.tenant;
   events_.push_back({.kind = event.kind, .tenant = tenant, .object = reference, .detail = event.detail});
   schedule_turn();
@@ -161,9 +160,9 @@ void Supervisor::on_worker_death(Worker& worker, const std::string& why, std::op
   refusers_.erase(&worker);
   if (pause > long_absence) refusers_[&worker] = std::make_unique<Refuser>(io_);
   if (pause) {
-    logger().error("worker died", field("group", group) + field("how", why) +
-                                      field("restarts", worker.restarts()) +
-                                      field("again_in_ms", pause->count()));
+    Logger{"supervisor"}.error("worker died", field("group", group) + field("how", why) +
+                                                  field("restarts", worker.restarts()) +
+                                                  field("again_in_ms", pause->count()));
     events_.push_back({.kind = "worker_died", .tenant = {}, .object = "worker " + group, .detail = why});
   }
   for (auto& [id, server] : servers_) {

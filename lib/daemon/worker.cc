@@ -13,8 +13,6 @@
 
 namespace arcus::daemon {
 
-static Logger logger() { return Logger{"worker"}; }
-
 using std::chrono::milliseconds;
 using std::chrono::steady_clock;
 
@@ -62,8 +60,8 @@ void Worker::spawn() {
                           .on_end =
                               [this](std::string_view error) {
                                 if (error.empty() || !process_) return;  // its exit is seen by the pidfd
-                                logger().error("worker broke the protocol",
-                                               field("group", spec_.group) + field("error", error));
+                                Logger{"worker"}.error("worker broke the protocol",
+                                                       field("group", spec_.group) + field("error", error));
                                 kill("it broke the protocol");
                               }});
     spawned_at_ = steady_clock::now();
@@ -73,7 +71,8 @@ void Worker::spawn() {
     expect_ready();
     events_.on_worker_start(*this);
   } catch (const Error& error) {
-    logger().error("cannot start a worker", field("group", spec_.group) + field("error", error.what()));
+    Logger{"worker"}.error("cannot start a worker",
+                           field("group", spec_.group) + field("error", error.what()));
     channel_.reset();
     process_.reset();
     log_.reset();

@@ -29,6 +29,7 @@ PYTHON = "/usr/bin/python3"
 DATA_PLANE = ("base", "net", "policy", "http", "wire", "tls", "upstream", "runtime", "tcp", "proxy_http", "sni", "socks")
 FUZZ_SECONDS = 5
 README_COMMAND = "README: command 1 verbatim"
+UNITY = "-Dunity=on"  # several files in one compilation: nearly half the time of a build that reads the same headers over and over
 LINES_ONLY = "-Dcpp_args=-g1"  # names and lines for stack traces; all of -g costs a third more at -O2
 
 
@@ -288,7 +289,7 @@ class Stages:
 
     def asan(self):
         folder = self.folder("asan", ["--buildtype=debug", "-Db_sanitize=address,undefined", "-Db_lundef=false",
-                                      "-Dwerror=false", LINES_ONLY])
+                                      "-Dwerror=false", UNITY, LINES_ONLY])
         if not folder:
             return
         env = {"ASAN_OPTIONS": "detect_stack_use_after_return=1:strict_string_checks=1",
@@ -311,12 +312,11 @@ class Stages:
                          tally.passed > 0 and tally.failed == 0, "see the asan lines above")
 
     def tsan(self):
-        # Some tests have an origin on a thread before they fork the worker: the sanitizer would rather die than follow.
         folder = self.folder("tsan", ["--buildtype=debug", "-Db_sanitize=thread", "-Db_lundef=false", "-Dwerror=false",
-                                      LINES_ONLY],
+                                      UNITY, LINES_ONLY],
                              wanted=lambda name: re.sub(r"^test_|_tests?$", "", name) in DATA_PLANE)
         if folder:
-            run_unit_tests(self.tally, folder, "tsan", {"TSAN_OPTIONS": "halt_on_error=1:die_after_fork=0"}, DATA_PLANE)
+            run_unit_tests(self.tally, folder, "tsan", {"TSAN_OPTIONS": "halt_on_error=1"}, DATA_PLANE)
 
     def clang(self):
         if folder := self.clang_folder():
