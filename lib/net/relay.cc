@@ -14,12 +14,15 @@ static constexpr std::size_t turn_budget = 1024 * 1024;
 /// So many full reads in a row make bulk of it.
 static constexpr std::uint8_t bulk_after = 2;
 
+bool RelayHandler::on_client_bytes(std::string_view) { return false; }
+
 void Relay::start(Stream client, Stream backend, std::string_view client_bytes,
                   std::string_view backend_bytes, std::chrono::milliseconds idle) {
   client_ = Side{.stream = std::move(client)};
   backend_ = Side{.stream = std::move(backend)};
   client_.stream.set_handler(this);
   backend_.stream.set_handler(this);
+  if (listens_ && !client_bytes.empty()) listens_ = handler_.on_client_bytes(client_bytes);
   client_.backlog.keep(client_bytes);
   backend_.backlog.keep(backend_bytes);
   idle_ = &context_.deadlines.of(idle);
@@ -100,6 +103,8 @@ Relay::Flow Relay::copy(Side& from, Side& to, std::size_t& budget) {
     if (got.status == IoStatus::failed) return fail(from);
     if (got.status == IoStatus::ended) from.ended = true;
     if (got.status != IoStatus::ok) break;
+    if (listens_ && &from == &client_) [[unlikely]]
+      listens_ = handler_.on_client_bytes({context_.scratch.data(), got.bytes});
     const IoResult sent = to.stream.write({context_.scratch.data(), got.bytes});
     if (sent.status == IoStatus::failed) return fail(to);
     from.moved += sent.bytes;

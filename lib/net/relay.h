@@ -20,6 +20,9 @@ class RelayHandler {
   /// Bytes were delivered: from the client to the backend, and from the backend to the client. For counters;
   /// must not touch the relay.
   virtual void on_relayed(std::size_t from_client, std::size_t from_backend) noexcept = 0;
+  /// The client's next bytes, before they are passed on: only after listen(), until it says false. Must not
+  /// touch the relay.
+  virtual bool on_client_bytes(std::string_view bytes);
   /// Over: both streams are closed. ok (both sides finished), client_closed, upstream_closed, idle_timeout.
   /// Never called before start() has returned. The relay may be destroyed inside.
   virtual void on_relay_done(Reason reason) = 0;
@@ -40,6 +43,8 @@ class Relay final : private StreamHandler, private DeadlineHandler, private Defe
   /// `backend_bytes` the other way. `idle` of 0 = never.
   void start(Stream client, Stream backend, std::string_view client_bytes, std::string_view backend_bytes,
              std::chrono::milliseconds idle);
+  /// Before start(): the handler hears what the client says first.
+  void listen() noexcept { listens_ = true; }
   /// Closes both at once (RST), without on_relay_done.
   void stop() noexcept;
   bool is_active() const noexcept { return idle_ != nullptr; }
@@ -84,6 +89,7 @@ class Relay final : private StreamHandler, private DeadlineHandler, private Defe
   Deadline deadline_{*this};
   DeadlineList* idle_ = nullptr;  ///< null = not active
   Reason failure_ = Reason::ok;
+  bool listens_ = false;
   bool starting_ = false;
   bool over_ = false;  ///< the outcome is failure_; on_relay_done waits for on_deferred
 };

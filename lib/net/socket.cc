@@ -109,6 +109,12 @@ Endpoint local_endpoint(int fd) noexcept {
   return local;
 }
 
+std::uint32_t round_trip_us(int fd) noexcept {
+  tcp_info facts{};
+  socklen_t size = sizeof facts;
+  return ::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &facts, &size) == 0 ? facts.tcpi_rtt : 0;
+}
+
 void set_reset_on_close(int fd) noexcept {
   const linger now{1, 0};
   static_cast<void>(::setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now));

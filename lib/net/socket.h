@@ -2,6 +2,7 @@
 
 #include <sys/types.h>
 
+#include <cstdint>
 #include <optional>
 #include <span>
 #include <string_view>
@@ -27,6 +28,8 @@ UniqueFd listen(const Endpoint& at, int backlog) noexcept;
 UniqueFd accept(int fd, Endpoint& peer) noexcept;
 
 Endpoint local_endpoint(int fd) noexcept;
+/// The kernel's smoothed round trip to the peer, in microseconds; 0 = not known.
+std::uint32_t round_trip_us(int fd) noexcept;
 void set_reset_on_close(int fd) noexcept;
 
 }  // namespace arcus::socket

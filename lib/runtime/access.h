@@ -33,6 +33,7 @@ struct AccessRecord {
   std::string_view target;   ///< URL, or host:port for tunnels
   std::string_view version;  ///< "HTTP/1.1"
   std::string_view user;
+  std::string_view server_name;  ///< of the TLS inside a tunnel
   std::string_view referer;
   std::string_view user_agent;
   std::string_view content_type;
@@ -61,6 +62,7 @@ struct AccessContext {
   std::uint64_t connection = 0;
   WallTime ended;
   std::chrono::microseconds duration{0};
+  std::uint32_t round_trip_us = 0;  ///< to the client; 0 = not known
 };
 
 /// Appends one line (with its line end) in `format`. No control byte can reach the line.

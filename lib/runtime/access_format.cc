@@ -168,6 +168,7 @@ void format_json(const AccessContext& context, const AccessRecord& record, std::
   if (record.status > 0) add_json(out, "status", record.status);
   add_json(out, "method", record.method);
   add_json(out, "target", record.target);
+  add_json(out, "sni", record.server_name);
   add_json(out, "version", record.version);
   add_json(out, "user", record.user);
   add_json(out, "referer", record.referer);
@@ -181,6 +182,7 @@ void format_json(const AccessContext& context, const AccessRecord& record, std::
   if (record.dns_time.count() > 0) add_json(out, "dns_us", record.dns_time.count());
   if (record.connect_time.count() > 0) add_json(out, "connect_us", record.connect_time.count());
   if (record.response_time) add_json(out, "response_us", record.response_time->count());
+  if (context.round_trip_us > 0) add_json(out, "round_trip_us", context.round_trip_us);
   out += "}\n";
 }
 

@@ -4,6 +4,7 @@
 
 #include "lib/net/linger.h"
 #include "lib/net/socket.h"
+#include "lib/runtime/access_log.h"
 #include "lib/runtime/protocol.h"
 #include "lib/runtime/server_on_thread.h"
 #include "lib/runtime/thread.h"
@@ -19,6 +20,7 @@ ClientConnection::ClientConnection(ServerOnThread& server, Stream stream, const 
       peer_(peer),
       accepted_at_(server.thread().now()),
       id_(server.thread().next_connection_id()) {
+  if (wants_details()) round_trip_us_ = socket::round_trip_us(stream_.fd());
   server.connection_opened();
 }
 
@@ -30,7 +32,8 @@ ClientConnection::ClientConnection(ClientConnection&& other) noexcept
       peer_(other.peer_),
       told_local_(std::move(other.told_local_)),
       accepted_at_(other.accepted_at_),
-      id_(other.id_) {}
+      id_(other.id_),
+      round_trip_us_(other.round_trip_us_) {}
 
 ClientConnection::~ClientConnection() {
   if (!server_) return;
@@ -40,6 +43,10 @@ ClientConnection::~ClientConnection() {
 }
 
 DataThread& ClientConnection::thread() const noexcept { return server_->thread(); }
+
+bool ClientConnection::wants_details() const noexcept {
+  return config_->access_format == AccessFormat::json && config_->access_log && config_->access_log->is_on();
+}
 
 void ClientConnection::renew_config() { config_ = server_->config(); }
 
@@ -54,7 +61,8 @@ void ClientConnection::count_out(std::size_t bytes) noexcept { server_->counters
 void ClientConnection::count_request() noexcept { server_->counters().total_requests.add(); }
 
 void ClientConnection::record(const AccessRecord& record) noexcept {
-  server_->record(*config_, peer_, id_, record);
+  if (stream_.valid() && wants_details()) round_trip_us_ = socket::round_trip_us(stream_.fd());
+  server_->record(*config_, {.client = peer_, .connection = id_, .round_trip_us = round_trip_us_}, record);
 }
 
 namespace {

@@ -30,6 +30,8 @@ class ClientConnection {
   Stream& stream() noexcept { return stream_; }
   ServerOnThread& server() const noexcept { return *server_; }
   DataThread& thread() const noexcept;
+  /// Whether records say all there is to know (format json): worth looking closer.
+  bool wants_details() const noexcept;
   /// The snapshot of the accept; ServerOnThread::config() is the newest.
   const ServerConfig& config() const noexcept { return *config_; }
   const std::shared_ptr<const ServerConfig>& shared_config() const noexcept { return config_; }
@@ -69,6 +71,7 @@ class ClientConnection {
   std::unique_ptr<const Endpoint> told_local_;
   SteadyTime accepted_at_;
   std::uint64_t id_;
+  std::uint32_t round_trip_us_ = 0;  ///< kept for the record, while the socket is elsewhere
 };
 
 /// One client's life in a protocol. The server keeps it; end() is its last word.

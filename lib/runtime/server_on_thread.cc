@@ -160,7 +160,7 @@ void ServerOnThread::connection_closed() noexcept {
   if (forgotten_ && connection_count_ == 0) thread_.remove_server(config_->number);
 }
 
-void ServerOnThread::record(const ServerConfig& config, const Endpoint& peer, std::uint64_t connection,
+void ServerOnThread::record(const ServerConfig& config, AccessContext context,
                             const AccessRecord& record) noexcept {
   const ReasonInfo& why = info(record.reason);
   counters_->reasons[static_cast<std::size_t>(record.reason)].add();
@@ -176,14 +176,11 @@ void ServerOnThread::record(const ServerConfig& config, const Endpoint& peer, st
     counters_->response_time[wire::bucket_of(us)].add();
   }
   if (!config.access_log || !config.access_log->is_on()) return;
-  const AccessContext context{
-      .tenant = config.tenant->name,
-      .server = config.wire.name,
-      .server_type = config.wire.type,
-      .client = peer,
-      .connection = connection,
-      .ended = wall_now(),
-      .duration = std::chrono::duration_cast<std::chrono::microseconds>(thread_.now() - record.started)};
+  context.tenant = config.tenant->name;
+  context.server = config.wire.name;
+  context.server_type = config.wire.type;
+  context.ended = wall_now();
+  context.duration = std::chrono::duration_cast<std::chrono::microseconds>(thread_.now() - record.started);
   std::string& line = thread_.line_buffer();
   line.clear();
   format_access(config.access_format, context, record, line);

@@ -61,8 +61,8 @@ class ServerOnThread {
   void kill_draining(Reason reason);
   /// Removes the server from its thread when the last connection has gone.
   void forget();
-  void record(const ServerConfig& config, const Endpoint& peer, std::uint64_t connection,
-              const AccessRecord& record) noexcept;
+  /// `context` says whose it is; the rest of it is filled here.
+  void record(const ServerConfig& config, AccessContext context, const AccessRecord& record) noexcept;
 
  private:
   friend class Session;

@@ -150,6 +150,7 @@ void HttpSession::record() {
                       .version = !exchange.has_head           ? ""
                                  : exchange.client_minor == 0 ? "HTTP/1.0"
                                                               : "HTTP/1.1",
+                      .server_name = witness_ ? witness_->name() : std::string_view{},
                       .referer = exchange.notes.get(NoteKind::referer),
                       .user_agent = exchange.notes.get(NoteKind::user_agent),
                       .content_type = exchange.notes.get(NoteKind::content_type),

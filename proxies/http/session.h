@@ -12,6 +12,7 @@
 #include "lib/runtime/connection.h"
 #include "lib/runtime/target_dial.h"
 #include "lib/runtime/thread.h"
+#include "lib/tls/name_witness.h"
 #include "proxies/http/config.h"
 #include "proxies/http/exchange.h"
 #include "proxies/http/handler.h"
@@ -114,6 +115,7 @@ class HttpSession final : public Session,
   bool open_tunnel(Stream upstream);
   bool switch_protocols(const ResponseHead& head, std::string_view rest);
   void on_relayed(std::size_t from_client, std::size_t from_backend) noexcept override;
+  bool on_client_bytes(std::string_view bytes) override;
   void on_relay_done(Reason reason) override;
 
   Stream& client() noexcept { return connection_.stream(); }
@@ -128,6 +130,7 @@ class HttpSession final : public Session,
   HttpHandler& handler_;
   std::unique_ptr<Exchange> exchange_;
   std::unique_ptr<Relay> relay_;
+  std::unique_ptr<tls::NameWitness> witness_;  ///< of the TLS in a tunnel; null = nobody wants to know
   std::unique_ptr<Pinned> pinned_;
   Deadline deadline_{*this};
   Backlog client_in_;      ///< read, not yet understood

@@ -20,6 +20,10 @@ bool HttpSession::open_tunnel(Stream upstream) {
   exchange.response_time = since_start();
   phase_ = Phase::tunnel;
   make_relay();
+  if (connection_.wants_details()) {
+    witness_ = std::make_unique<tls::NameWitness>();
+    relay_->listen();
+  }
   exchange.ahead = client_in_.size();
   const IoResult sent = client().write(established);
   connection_.count_out(sent.bytes);
@@ -62,6 +66,8 @@ void HttpSession::on_relayed(std::size_t from_client, std::size_t from_backend) 
   exchange_->bytes_in += from_client;
   exchange_->bytes_out += from_backend;
 }
+
+bool HttpSession::on_client_bytes(std::string_view bytes) { return witness_->take(bytes); }
 
 void HttpSession::on_relay_done(Reason reason) {
   exchange_->reason = reason;

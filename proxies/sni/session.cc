@@ -174,6 +174,7 @@ void SniSession::record(Reason reason) {
                       .tag = served ? "TCP_TUNNEL" : "TCP_DENIED",
                       .method = "CONNECT",
                       .target = target,
+                      .server_name = name_,
                       .upstream = upstream_,
                       .bytes_in = bytes_in_,
                       .bytes_out = bytes_out_,

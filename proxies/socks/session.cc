@@ -181,6 +181,7 @@ void SocksSession::record(Reason reason) {
                       .method = has_asked_ ? name_of(command_) : "",
                       .target = target,
                       .version = has_asked_ ? name_of(version_) : "",
+                      .server_name = witness_ ? witness_->name() : std::string_view{},
                       .hierarchy = via_parent_ ? "FIRSTUP_PARENT" : "",
                       .upstream = upstream_,
                       .bytes_in = bytes_in_,

@@ -12,6 +12,7 @@
 #include "lib/net/relay.h"
 #include "lib/runtime/connection.h"
 #include "lib/runtime/target_dial.h"
+#include "lib/tls/name_witness.h"
 #include "proxies/socks/association.h"
 #include "proxies/socks/binding.h"
 #include "proxies/socks/config.h"
@@ -82,6 +83,7 @@ class SocksSession final : public Session,
   // transfer.cc: everything after the reply.
   void open_tunnel(Stream upstream, const Endpoint& address, const Endpoint& bound);
   void on_relayed(std::size_t from_client, std::size_t from_backend) noexcept override;
+  bool on_client_bytes(std::string_view bytes) override;
   void on_relay_done(Reason reason) override;
   Reason on_peer_address(const IpAddress& address) override;
   void on_listening(const Endpoint& local) override;
@@ -98,6 +100,7 @@ class SocksSession final : public Session,
   bool is_negotiating() const noexcept { return phase_ == Phase::greeting || phase_ == Phase::request; }
 
   Relay relay_;
+  std::unique_ptr<tls::NameWitness> witness_;  ///< of the TLS in a tunnel; null = nobody wants to know
   Deadline deadline_{*this};
   Backlog in_;  ///< read, not yet understood or not yet passed on
   std::unique_ptr<TargetDial> dialer_;

@@ -17,6 +17,10 @@ void SocksSession::open_tunnel(Stream upstream, const Endpoint& address, const E
   const IoResult sent = client().write(bytes);
   bytes_out_ += sent.bytes;
   connection_.count_out(sent.bytes);
+  if (connection_.wants_details()) {
+    witness_ = std::make_unique<tls::NameWitness>();
+    relay_.listen();
+  }
   relay_.start(std::move(client()), std::move(upstream), in_.view(), bytes.substr(sent.bytes),
                connection_.config().idle_timeout());
   in_.clear();
@@ -28,6 +32,8 @@ void SocksSession::on_relayed(std::size_t from_client, std::size_t from_backend)
   connection_.count_in(from_client);
   connection_.count_out(from_backend);
 }
+
+bool SocksSession::on_client_bytes(std::string_view bytes) { return witness_->take(bytes); }
 
 void SocksSession::on_relay_done(Reason reason) { finish(reason); }
 

@@ -76,3 +76,14 @@ def s_client(w, port, *args, input="", code=None, name="example.test"):
     """What `openssl s_client` prints about one connection."""
     return openssl(w, "s_client", "-connect", f"127.0.0.1:{port}", "-servername", name, "-CAfile", w.path("authority.pem"),
                    *args, input=input, code=code)
+
+
+def client_hello(name="example.test"):
+    """The first bytes of a real TLS client that asks for `name`."""
+    outgoing = ssl.MemoryBIO()
+    tls = ssl._create_unverified_context().wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname=name)
+    try:
+        tls.do_handshake()
+    except ssl.SSLWantReadError:
+        pass
+    return outgoing.read()

@@ -5,7 +5,9 @@ import re
 import signal
 
 from harness import contains, equal, matches, test, until
-from traffic import Nginx, Origin, answer_with, connect, curl, exchange, get, read_all, read_answer
+from certificates import client_hello
+from origins import Recorder, make_certificate
+from traffic import Nginx, Origin, answer_with, connect, curl, echo, exchange, get, read_all, read_answer, read_head
 
 
 def log_of(w, tenant="acme"):
@@ -57,6 +59,38 @@ def other_formats(w):
     contains(json.dumps(record), "acme", "web", "GET", "ok")
     line = [line for line in log_of(w).splitlines() if "/combined" in line][0]
     matches(line, r'^127\.0\.0\.1 - \S+ \[[^]]+\] "GET \S+/combined HTTP/1\.1" 200 \d+ "http://r/" "tester/1"')
+
+
+@test("a json record of a tunnel names the server its TLS asks for, and tells the client's round trip", timeout=60)
+def tunnel_names(w):
+    make_certificate(w.dir)
+    origin = Recorder(tls=(w.path("cert.pem"), w.path("cert.key")))
+    w.init("acme")
+    w.allow_loopback("acme")
+    http = w.server("http", "acme/web", "--access-log-format", "json", "--set", "connect_ports=*")
+    socks = w.server("socks", "acme/socks", "--access-log-format", "json")
+    w.run()
+    for name, proxy in (("one.test", f"http://127.0.0.1:{http}"), ("two.test", f"socks5://127.0.0.1:{socks}")):
+        curl(w, "-k", "-x", proxy, "--connect-to", f"{name}:443:127.0.0.1:{origin.port}", f"https://{name}/")
+    plain = Origin(answer_with())
+    curl(w, "-p", "-x", f"http://127.0.0.1:{http}", plain.url + "/")
+    get(http, plain.url + "/")
+    # A hello in two pieces is read all the same; what only looks like one costs the tunnel nothing.
+    hello, echoing = client_hello("three.test"), Origin(echo)
+    for data in (hello, b"\x16\x03\x01\xff\xff" + b"?" * 40):
+        with connect(http) as connection:
+            connection.sendall(f"CONNECT {echoing.address} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            read_head(connection)
+            for piece in (data[:20], data[20:]):
+                connection.sendall(piece)
+                got = b""
+                while len(got) < len(piece):
+                    got += connection.recv(4096)
+                equal(got, piece)
+    until(lambda: log_of(w).count("\n") == 6, 5 * w.patience, "six records")
+    records = [json.loads(line) for line in log_of(w).splitlines()]
+    equal(sorted(r.get("sni", "-") for r in records), ["-", "-", "-", "one.test", "three.test", "two.test"])
+    assert all(0 < r["round_trip_us"] < 1000000 for r in records), records
 
 
 @test("no control byte, quote or newline of a client reaches a record raw")

@@ -6,7 +6,7 @@ import ssl
 import threading
 import time
 
-from certificates import (authority, bundle, certificate, client_context, openssl, s_client, served_name, tls_connect)
+from certificates import (authority, bundle, certificate, client_context, client_hello, openssl, s_client, served_name, tls_connect)
 from harness import contains, equal, matches, test, until
 from traffic import Origin, connect, echo, read_all
 
@@ -223,7 +223,7 @@ def safely(step):
 @test("bad clients: garbage, plain HTTP, a cut hello end the connection; the server goes on", timeout=40)
 def bad_clients(w):
     port = relay(w)
-    hello = client_hello(w)
+    hello = client_hello()
     for data in (b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", bytes(range(1, 256)) * 16, b"\x16\x03\x01\xff\xff" + b"\0" * 100, b"\0" * 600,
                  hello[:9] + b"\xff" * (len(hello) - 9)):
         with connect(port, timeout=5) as connection:
@@ -239,20 +239,10 @@ def bad_clients(w):
     wait_reason(w, "acme/t", "tls_failed", 9)
 
 
-def client_hello(w):
-    outgoing = ssl.MemoryBIO()
-    tls = client_context(w).wrap_bio(ssl.MemoryBIO(), outgoing, server_hostname="example.test")
-    try:
-        tls.do_handshake()
-    except ssl.SSLWantReadError:
-        pass
-    return outgoing.read()
-
-
 @test("a slow handshake ends after handshake_timeout, however busy it looks", timeout=40)
 def slow_handshake(w):
     port = relay(w, "--handshake-timeout", "1s")
-    hello = client_hello(w)
+    hello = client_hello()
     began = time.monotonic()
     with connect(port, timeout=10) as connection:
         try:

@@ -4,6 +4,7 @@
 
 #include "lib/base/address.h"
 #include "lib/tls/client_hello.h"
+#include "lib/tls/name_witness.h"
 #include "tests/unit/sni/hellos.h"
 
 using namespace arcus;
@@ -302,4 +303,26 @@ TEST_CASE("client hello: the alert is one record that says what the client's ver
   CHECK(text(tls::fatal_alert(Alert::decode_error, 0x0301)) == from_hex("15030100020232"));
   CHECK(text(tls::fatal_alert(Alert::access_denied, 0x0304)) == from_hex("15030300020231"));
   CHECK(text(tls::fatal_alert(Alert::unexpected_message, 0)) == from_hex("1503010002020a"));
+}
+
+TEST_CASE("name witness: the name of a hello in any two pieces, and nothing of anything else") {
+  const std::string hello = hello_for("one.test");
+  for (std::size_t cut = 1; cut < hello.size(); ++cut) {
+    tls::NameWitness witness;
+    CHECK(witness.take({hello.data(), cut}));
+    CHECK_FALSE(witness.take({hello.data() + cut, hello.size() - cut}));
+    CHECK(witness.name() == "one.test");
+  }
+  tls::NameWitness plain, broken, endless;
+  CHECK_FALSE(plain.take("SSH-2.0-x\r\n"));
+  CHECK_FALSE(broken.take("\x16\x03\x01\xff\xff\x01"));
+  CHECK(plain.name() + broken.name() == "");
+  const std::string large = hello_for("one.test", 20'000);
+  bool more = true;
+  std::size_t taken = 0;
+  for (; more && taken < large.size(); taken += 100)
+    more = endless.take(std::string_view{large}.substr(taken, 100));
+  CHECK_FALSE(more);
+  CHECK(endless.name() == "");
+  CHECK(taken < 16 * 1024);
 }
