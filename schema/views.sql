@@ -264,11 +264,13 @@ BEGIN
     IS NOT NULL;
   SELECT RAISE(ABORT, 'server.tenant_id: no such tenant')
   WHERE NOT EXISTS (SELECT 1 FROM tenant WHERE name IS NEW.tenant);
-  INSERT INTO server (id, tenant_id, name, type, desired_state, listen_addr, listen_port)
+  INSERT INTO server (id, tenant_id, name, type, desired_state, listen_addr, listen_port,
+    enable_tls)
   VALUES (coalesce(NEW.id, lower(hex(randomblob(6)))), (SELECT id FROM tenant WHERE name = NEW.tenant), NEW.name, NEW.type,
     coalesce(NEW.desired, 'running'),
     trim(substr(NEW.listen, 1, length(rtrim(NEW.listen, '0123456789')) - 1), '[]'),
-    CAST(substr(NEW.listen, length(rtrim(NEW.listen, '0123456789')) + 1) AS INTEGER));
+    CAST(substr(NEW.listen, length(rtrim(NEW.listen, '0123456789')) + 1) AS INTEGER),
+    coalesce((SELECT needs_certificate FROM server_type WHERE name = NEW.type), 0));
 END;
 
 CREATE TRIGGER servers_measured INSTEAD OF UPDATE OF status, health, conns, requests, bytes, errors, avg_ms, reason ON servers

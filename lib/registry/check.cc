@@ -64,6 +64,8 @@ static void check_tls(const Server& server, const ServerType& type, std::vector<
       problems.push_back("enable_tls: type '" + server.type + "' serves no TLS");
     return;
   }
+  if (!server.enable_tls)
+    problems.push_back("enable_tls: type '" + server.type + "' never serves without TLS: set it to 1");
   if (!server.tls_cert_path)
     problems.push_back("tls_cert_path: type '" + server.type +
                        "' needs a certificate and a key (--cert cert.pem --key key.pem)");

@@ -1,8 +1,9 @@
 """Which destinations and listeners are refused until somebody says otherwise."""
 import socket
 
+from certificates import authority, certificate, served_name
 from harness import connects, contains, equal, test, until
-from traffic import Origin, answer_with, get
+from traffic import Origin, answer_with, exchange, get
 
 
 def local_address():
@@ -101,6 +102,25 @@ def open_by_hand(w):
     w.wait_status("acme/web", "error", 5)
     equal(connects(port), False)
     contains(w.show("acme/web")["last_error"], "allow_open")
+
+
+@test("an https server written by hand serves TLS or nothing")
+def https_by_hand(w):
+    authority(w)
+    certificate(w, "site", "example.test")
+    w.init("acme")
+    w.run()
+    port = w.port()
+    w.sqlite(f"INSERT INTO servers(tenant,name,type,listen) VALUES('acme','web','https','127.0.0.1:{port}');")
+    w.wait_status("acme/web", "error", 5)
+    contains(w.show("acme/web")["last_error"], "tls_cert_path")
+    w.sqlite(f"UPDATE server SET tls_cert_path='{w.path('site.pem')}', tls_key_path='{w.path('site.key')}';")
+    w.wait_status("acme/web", "running", 5)
+    equal(served_name(w, port), "example.test")
+    w.sqlite("UPDATE server SET enable_tls=0;")
+    until(lambda: "enable_tls" in (w.show("acme/web")["last_error"] or ""), 5 * w.patience, "refused")
+    contains(w.ctl("server", "set", "acme/web", "enable_tls=0", code=2).err, "never serves without TLS")
+    assert b"HTTP/1." not in exchange(port, b"GET http://example.test/ HTTP/1.1\r\nHost: example.test\r\n\r\n")
 
 
 @test("a client rule closes the door to others before a byte is read")

@@ -141,12 +141,13 @@ TEST_CASE("TLS and PROXY protocol: settings that cannot work are refused togethe
        std::vector<std::pair<std::string, std::string>>{{"tls_min_version", "1.3"},
                                                         {"tls_max_version", "1.2"},
                                                         {"client_auth", "require"},
+                                                        {"enable_tls", "0"},
                                                         {"proxy_protocol_in", "v2"}})
     spec.assignments.push_back({key, value});
   const std::string said =
       refusal([&] { r.write([&] { return add_server(r.db(), Registry::catalog(), spec); }); });
-  for (const std::string_view part :
-       {"tls_cert_path: ", "tls_max_version: ", "client_ca_path: ", "proxy_protocol_from: "})
+  for (const std::string_view part : {"enable_tls: type 'https' never serves without TLS", "tls_cert_path: ",
+                                      "tls_max_version: ", "client_ca_path: ", "proxy_protocol_from: "})
     CHECK_MESSAGE(has(said, part), said);
   spec.assignments = {{"tls_cert_path", "/x"}, {"proxy_protocol_from", "10.0.0.0/8,10.0.0.0/99"}};
   CHECK(has(refusal([&] { r.write([&] { return add_server(r.db(), Registry::catalog(), spec); }); }),
