@@ -231,7 +231,7 @@ def read_program(tally, folder, program):
     with concurrent.futures.ThreadPoolExecutor(max_workers=os.cpu_count() or 2) as pool:
         results = pool.map(lambda c: run([*behind(), *syntax_only(c["command"])], 300, cwd=c["directory"]), commands)
         wrong = [output for code, output, _ in results if code != 0]
-    tally.check(f"clang reads the program without a warning ({len(commands)} files)", commands and not wrong,
+    tally.check(f"clang reads the program without a warning ({len(commands)} units)", commands and not wrong,
                 "\n".join(wrong), time.monotonic() - began)
 
 
@@ -323,7 +323,7 @@ class Stages:
             read_program(self.tally, folder, binary_of(folder))
 
     def clang_folder(self):
-        options = ["-Ddebug=false", "-Doptimization=0", "-Dwerror=true", "-Dfuzz=true",
+        options = ["-Ddebug=false", "-Doptimization=0", "-Dwerror=true", "-Dfuzz=true", UNITY,
                    "-Dcpp_args=-Wno-deprecated-declarations"]  # libstdc++ 12's own, from std::stable_sort
         return self.folder("clang", options, {"CC": "clang-19", "CXX": "clang++-19"},
                            lambda name: name.startswith("fuzz_"))
