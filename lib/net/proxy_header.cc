@@ -88,11 +88,30 @@ Endpoint endpoint_v6(std::string_view in, std::size_t address, std::size_t port)
   return {IpAddress::v6(bytes).unmapped(), static_cast<std::uint16_t>(number_at(in, port))};
 }
 
-/// True when `in` is a row of type, length and value fields and nothing else.
-bool are_fields(std::string_view in) noexcept {
-  while (!in.empty()) {
-    if (in.size() < 3 || in.size() - 3 < number_at(in, 1)) return false;
-    in.remove_prefix(3 + number_at(in, 1));
+/// CRC-32C (RFC 9260, appendix A) of `in` with four zero bytes at `hole`.
+std::uint32_t checksum(std::string_view in, std::size_t hole) noexcept {
+  std::uint32_t crc = ~0U;
+  for (std::size_t i = 0; i < in.size(); ++i) {
+    crc ^= i - hole < 4 ? 0U : byte_at(in, i);
+    for (int bit = 0; bit < 8; ++bit) crc = (crc >> 1) ^ ((crc & 1) != 0 ? 0x82f63b78U : 0U);
+  }
+  return ~crc;
+}
+
+/// True when a row of type, length and value fields and nothing else follows `at`, with one checksum at the
+/// most, which holds.
+bool are_fields(std::string_view header, std::size_t at) noexcept {
+  constexpr std::uint8_t crc32c = 0x03;
+  bool checked = false;
+  while (at < header.size()) {
+    if (header.size() - at < 3 || header.size() - at - 3 < number_at(header, at + 1)) return false;
+    const std::size_t value = at + 3, size = number_at(header, at + 1);
+    if (byte_at(header, at) == crc32c) {
+      if (size != 4 || std::exchange(checked, true)) return false;
+      const std::size_t told = number_at(header, value) << 16 | number_at(header, value + 2);
+      if (told != checksum(header, value)) return false;
+    }
+    at = value + size;
   }
   return true;
 }
@@ -120,8 +139,7 @@ ProxyParse parse_v2(std::string_view in, ProxyHeader& out) noexcept {
   if (in.size() < size) return ProxyParse::need_more;
   out = {.size = size, .version = 2};
   if (is_local) return ProxyParse::done;
-  if (family->code != 0 && !are_fields(in.substr(0, size).substr(v2_fixed + family->size)))
-    return ProxyParse::bad;
+  if (family->code != 0 && !are_fields(in.substr(0, size), v2_fixed + family->size)) return ProxyParse::bad;
   out.has_addresses = family->code == 0x11 || family->code == 0x21;
   if (family->code == 0x11) {
     out.source = endpoint_v4(in, 16, 24);

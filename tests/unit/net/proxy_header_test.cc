@@ -44,6 +44,19 @@ std::vector<Row> good() {
       {"v2 tcp4", v2('\x21', '\x11', v4_block), "10.0.0.1:12345"},
       {"v2 tcp6", v2('\x21', '\x21', v6_block()), "[2001:db8::1]:12345"},
       {"v2 fields", v2('\x21', '\x11', v4_block + "\x02\x00\x03one\x04\x00\x00"s), "10.0.0.1:12345"},
+      {"v2 checksum",
+       v2('\x21', '\x11',
+          v4_block + "\x03\x00\x04"
+                     "\x9c\x9f\x43\xfe"s),
+       "10.0.0.1:12345"},
+      {"v2 checksum among fields",
+       v2('\x21', '\x11',
+          v4_block + "\x01\x00\x02"
+                     "h2"
+                     "\x03\x00\x04"
+                     "\x90\x1c\x09\xbf"
+                     "\x04\x00\x01\x00"s),
+       "10.0.0.1:12345"},
       {"v2 local", v2('\x20', '\x00', ""), ""},
       {"v2 local with anything", v2('\x20', '\x7f', "junk"), ""},
       {"v2 unspecified", v2('\x21', '\x00', "whatever"), ""},
@@ -113,6 +126,19 @@ TEST_CASE("proxy header: nothing else passes") {
       v2('\x21', '\x31', std::string(215, 'u')),
       v2('\x21', '\x11', v4_block + "\x01"),
       v2('\x21', '\x11', v4_block + "\x01\x00\x02x"s),
+      v2('\x21', '\x11',
+         v4_block + "\x03\x00\x04"
+                    "\x9d\x9f\x43\xfe"s),
+      v2('\x21', '\x11',
+         v4_block + "\x03\x00\x04"
+                    "\x00\x00\x00\x00"s),
+      v2('\x21', '\x11',
+         v4_block + "\x03\x00\x02"
+                    "\x00\x00"s),
+      v2('\x21', '\x11',
+         v4_block + "\x03\x00\x04"
+                    "\x9c\x9f\x43\xfe"
+                    "\x04\x00\x00"s),
       v2('\x21', '\x11', std::string(4081, '\0')).substr(0, 16),
       v2('\x20', '\x00', std::string(60'000, '\0')).substr(0, 16),
   };
