@@ -2,22 +2,27 @@
 
 #include <algorithm>
 #include <cstring>
+#include <new>
+#include <utility>
 
 namespace arcus {
 
+Backlog::BlockPtr Backlog::make(std::size_t capacity) {
+  return BlockPtr{new (::operator new(sizeof(Block) + capacity)) Block{.capacity = capacity}};
+}
+
 void Backlog::keep(std::string_view bytes) {
   if (bytes.empty()) return;
-  if (end_ + bytes.size() > capacity_) {
-    const std::size_t capacity = std::max(size() + bytes.size(), capacity_);
-    auto data = std::make_unique_for_overwrite<char[]>(capacity);
-    std::copy_n(data_.get() + begin_, size(), data.get());
-    end_ = size();
-    begin_ = 0;
-    data_ = std::move(data);
-    capacity_ = capacity;
+  const std::string_view held = view();
+  if (!block_ || block_->end + bytes.size() > block_->capacity) {
+    const std::size_t needed = held.size() + bytes.size(), had = block_ ? block_->capacity : 0;
+    BlockPtr larger = make(needed <= had ? had : std::max(needed, 2 * had));
+    if (!held.empty()) std::memcpy(larger->bytes(), held.data(), held.size());
+    larger->end = held.size();
+    block_ = std::move(larger);
   }
-  std::memcpy(data_.get() + end_, bytes.data(), bytes.size());
-  end_ += bytes.size();
+  std::memcpy(block_->bytes() + block_->end, bytes.data(), bytes.size());
+  block_->end += bytes.size();
 }
 
 template <typename Write>
@@ -26,12 +31,12 @@ IoResult Backlog::flush_by(Stream& to, Write write) {
   while (!empty()) {
     const IoResult result = write(view());
     written += result.bytes;
-    begin_ += result.bytes;
+    block_->begin += result.bytes;
+    if (block_->begin == block_->end) clear();
     if (result.status == IoStatus::failed) return {IoStatus::failed, written};
     if (!empty() && (result.status == IoStatus::blocked || !to.writable()))
       return {IoStatus::blocked, written};
   }
-  clear();
   return {IoStatus::ok, written};
 }
 
@@ -41,11 +46,6 @@ IoResult Backlog::flush(Stream& to) {
 
 IoResult Backlog::flush_raw(Stream& to) {
   return flush_by(to, [&](std::string_view bytes) { return to.write_raw(bytes); });
-}
-
-void Backlog::clear() noexcept {
-  data_.reset();
-  begin_ = end_ = capacity_ = 0;
 }
 
 }  // namespace arcus
