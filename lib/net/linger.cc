@@ -23,7 +23,7 @@ bool Lingering::Entry::step() {
   if (!shut) shut = stream.shutdown_write();
   std::array<char, 4096> junk;
   while (stream.readable()) {
-    const IoResult result = stream.read(junk);
+    const IoResult result = stream.read_raw(junk);  // nobody wants what it means
     if (result.status == IoStatus::blocked) break;
     discarded += result.bytes;
     if (result.status != IoStatus::ok || discarded > max_discard) return false;

@@ -51,9 +51,16 @@ void Relay::on_ready(Stream&) {
 }
 
 void Relay::on_deadline(Deadline&) {
-  client_.stream.close();
-  backend_.stream.close();
+  end_idle(backend_, client_);
+  end_idle(client_, backend_);
   finish(Reason::idle_timeout);
+}
+
+/// Ends the direction between them: cleanly when all of it was delivered, else with the reset of stop().
+void Relay::end_idle(Side& from, Side& to) noexcept {
+  if (!from.backlog.empty() || from.piped > 0) return;
+  if (to.stream.layer() && !to.stream.shutdown_write()) return;
+  to.stream.close();
 }
 
 void Relay::on_deferred() {
@@ -70,8 +77,13 @@ void Relay::run() {
     handler_.on_relayed(std::exchange(client_.moved, 0), std::exchange(backend_.moved, 0));
     idle_->arm(deadline_);
   }
+  const bool client_gone =
+      client_.stream.broken() && (client_.finished || !client_.backlog.empty() || client_.piped > 0);
   if (forth == Flow::failed || back == Flow::failed) {
     finish(failure_);
+  } else if (client_gone || (backend_.stream.broken() && backend_.finished)) {
+    finish(client_gone ? Reason::client_closed
+                       : Reason::upstream_closed);  // a reset that no read or write will tell of
   } else if (client_.finished && backend_.finished) {
     finish(Reason::ok);
   } else if (forth == Flow::busy || back == Flow::busy) {
@@ -108,7 +120,9 @@ Relay::Flow Relay::copy(Side& from, Side& to, std::size_t& budget) {
     const IoResult sent = to.stream.write({context_.scratch.data(), got.bytes});
     if (sent.status == IoStatus::failed) return fail(to);
     from.moved += sent.bytes;
-    budget -= std::min(budget, got.bytes);
+    // Tiny records cost as much as full ones.
+    const std::size_t cost = from.stream.layer() ? context_.scratch.size() : got.bytes;
+    budget -= std::min(budget, cost);
     const bool full = got.bytes == context_.scratch.size();
     from.full_reads = full ? static_cast<std::uint8_t>(std::min(from.full_reads + 1, 100)) : std::uint8_t{0};
     if (sent.bytes < got.bytes) {

@@ -78,6 +78,7 @@ UniqueFd listen(const Endpoint& at, int backlog) noexcept {
   UniqueFd fd{::socket(at.family(), SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0)};
   if (!fd) return fd;
   set_option(fd.get(), SOL_SOCKET, SO_REUSEADDR, 1);
+  set_option(fd.get(), SOL_SOCKET, SO_KEEPALIVE, 1);
   set_option(fd.get(), IPPROTO_TCP, TCP_NODELAY, 1);
   sockaddr_storage storage;
   const socklen_t size = at.to(storage);

@@ -111,6 +111,30 @@ def idle(w):
     until(lambda: "idle_timeout" in str(w.query("SELECT reason FROM server_reason WHERE count > 0")), 5 * w.patience, "counted")
 
 
+@test("idle_timeout of a client that took not all it was sent is a reset, never an end that looks whole", timeout=30)
+def idle_with_bytes_left(w):
+    origin = Origin(drip_raw)
+    w.init("acme")
+    port = w.server("tcp", "acme/db", "--backend", origin.address, "--idle-timeout", "700ms")
+    w.run()
+    with connect(port, timeout=20) as connection:
+        until(lambda: "idle_timeout" in (w.value("SELECT group_concat(reason) FROM server_reason") or ""), 10 * w.patience, "idle", 0.1)
+        try:
+            while connection.recv(1 << 20):
+                pass
+            raise AssertionError("an orderly end")
+        except ConnectionResetError:
+            pass
+
+
+def drip_raw(connection, origin):
+    try:
+        while True:
+            connection.sendall(bytes(1 << 20))
+    except OSError:
+        pass
+
+
 @test("a real web server behind it: curl gets a large file, nginx sees one connection per client")
 def nginx_behind(w):
     nginx = Nginx(w)
