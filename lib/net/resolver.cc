@@ -179,7 +179,7 @@ void Resolver::Engine::resolve(std::string_view name, ResolveQuery& query, Resol
 }
 
 void Resolver::Engine::ask(Question& question) {
-  ticks_.arm(ticker_);
+  if (!ticker_.is_armed()) ticks_.arm(ticker_);
   ares_addrinfo_hints hints{};
   hints.ai_family = AF_UNSPEC;
   hints.ai_flags = ARES_AI_NOSORT;
