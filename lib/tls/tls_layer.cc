@@ -19,6 +19,13 @@ namespace arcus {
 /// The most plain bytes that are encrypted before the socket is asked: one send, four records.
 static constexpr std::size_t chunk = 64 * 1024;
 static constexpr std::size_t record = SSL3_RT_MAX_PLAIN_LENGTH;
+/// What a peer may send without one plain byte in it: more is a flood of KeyUpdate or the like, for which
+/// OpenSSL knows no limit.
+static constexpr std::size_t max_unrewarded = 256 * 1024;
+/// What one read() takes from the socket before others get their turn.
+static constexpr std::size_t max_at_once = 256 * 1024;
+/// Answers to such messages, held for a peer that does not read them.
+static constexpr std::size_t max_unsent = 256 * 1024;
 
 /// What this thread's current call has encrypted and not yet sent.
 static thread_local constinit struct {
@@ -30,6 +37,7 @@ static thread_local constinit struct {
 struct TlsTransport {
   static int write(BIO* bio, const char* data, std::size_t size, std::size_t* written) {
     TlsLayer& layer = *static_cast<TlsLayer*>(BIO_get_data(bio));
+    if (layer.unsent_.size() > max_unsent) return 0;
     if (outgoing.size + size > outgoing.bytes.size()) layer.send_outgoing();
     if (!layer.unsent_.empty() || size > outgoing.bytes.size()) {
       layer.unsent_.keep({data, size});
@@ -44,8 +52,14 @@ struct TlsTransport {
   static int read(BIO* bio, char* into, std::size_t size, std::size_t* got) {
     TlsLayer& layer = *static_cast<TlsLayer*>(BIO_get_data(bio));
     BIO_clear_retry_flags(bio);
+    if (layer.unrewarded_ > max_unrewarded) {
+      layer.stream_->note_error(EPROTO);
+      *got = 0;
+      return 0;
+    }
     const IoResult result = layer.stream_->read_raw({into, size});
     *got = result.bytes;
+    layer.unrewarded_ += result.bytes;
     if (result.status == IoStatus::blocked) BIO_set_retry_read(bio);
     if (result.status == IoStatus::ended) layer.cut_ = true;
     return result.status == IoStatus::ok ? 1 : 0;
@@ -164,11 +178,14 @@ IoResult TlsLayer::read(Stream& stream, std::span<char> into) {
   if (!stream.readable()) return {ended_ ? IoStatus::ended : IoStatus::blocked, 0};
   pending_ = false;
   std::size_t total = 0;
+  std::size_t taken = 0;
   const Call call(*this, stream);
-  while (total < into.size()) {
+  unrewarded_ = 0;
+  while (total < into.size() && taken < max_at_once) {
     std::size_t got = 0;
     if (SSL_read_ex(ssl_, into.data() + total, into.size() - total, &got) == 1) {
       total += got;
+      taken += std::exchange(unrewarded_, 0);
       continue;
     }
     const int error = SSL_get_error(ssl_, 0);
@@ -181,7 +198,7 @@ IoResult TlsLayer::read(Stream& stream, std::span<char> into) {
     if (error != SSL_ERROR_SYSCALL || stream.error() == 0) stream.note_error(cut_ ? ECONNRESET : EPROTO);
     return {total > 0 ? IoStatus::ok : IoStatus::failed, total};
   }
-  pending_ = SSL_has_pending(ssl_) != 0;
+  pending_ = taken >= max_at_once || SSL_has_pending(ssl_) != 0;
   if (total >= 2 * record && !bulk_) {
     // Takes effect when OpenSSL allocates its buffer again: four records by one system call from then on.
     bulk_ = true;

@@ -71,9 +71,10 @@ class TlsLayer final : public StreamLayer {
   bool flush(Stream& stream) noexcept;
 
   ssl_st* ssl_;
-  Stream* stream_ = nullptr;   ///< during a call only
-  Backlog unsent_;             ///< encrypted, not yet taken by the socket
-  std::size_t held_back_ = 0;  ///< plain bytes that were encrypted but not reported as taken
+  Stream* stream_ = nullptr;    ///< during a call only
+  std::size_t unrewarded_ = 0;  ///< read from the socket since there was a plain byte, in this call
+  Backlog unsent_;              ///< encrypted, not yet taken by the socket
+  std::size_t held_back_ = 0;   ///< plain bytes that were encrypted but not reported as taken
   bool pending_ : 1 = false;
   bool cut_ : 1 = false;     ///< the connection ended without close_notify
   bool broken_ : 1 = false;  ///< the socket failed

@@ -1,6 +1,12 @@
 #include <doctest/doctest.h>
 
+#include <fcntl.h>
+#include <openssl/ssl.h>
+#include <poll.h>
+
 #include <array>
+#include <cerrno>
+#include <thread>
 
 #include "lib/base/error.h"
 #include "tests/unit/tls/rig.h"
@@ -290,4 +296,31 @@ TEST_CASE("tls: an idle connection with a ticket under way is quiet, one with da
   pair.server->send("x");
   REQUIRE(pair.until([&] { return pair.client->stream.readable(); }));
   CHECK_FALSE(pair.client->stream.is_quiet());
+}
+
+TEST_CASE("tls: a peer that sends KeyUpdate without end is cut off, not listened to") {
+  Loop loop;
+  const ServerTls server_tls(plain_server("1.3"));
+  auto [mine, theirs] = tcp_pair();
+  End server(loop, std::move(theirs), server_tls.accept());
+  ::fcntl(mine.get(), F_SETFL, 0);
+  bool refused = false;
+  std::jthread client([fd = mine.get(), &refused] {
+    SSL_CTX* context = SSL_CTX_new(TLS_client_method());
+    SSL* ssl = SSL_new(context);
+    SSL_set_fd(ssl, fd);
+    bool goes_on = SSL_connect(ssl) == 1;
+    for (int i = 0; goes_on && i < 200'000; ++i)
+      goes_on = SSL_key_update(ssl, SSL_KEY_UPDATE_NOT_REQUESTED) == 1 && SSL_do_handshake(ssl) == 1;
+    refused = !goes_on;
+    SSL_free(ssl);
+    SSL_CTX_free(context);
+  });
+  CHECK(loop.until([&] { return server.state == Handshake::done; }));
+  ::poll(nullptr, 0, 300);  // until much of it waits
+  CHECK(loop.until([&] { return server.broken; }));
+  CHECK(server.stream.error() == EPROTO);
+  server.stream.reset();
+  client.join();
+  CHECK(refused);
 }
