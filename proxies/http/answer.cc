@@ -18,8 +18,21 @@ bool HttpSession::move_exchange() {
     return false;
   }
   if (!exchange.request.finished() && !exchange.upload_broken && !move_request()) return false;
+  if (!exchange.answered && !exchange.response.flushed() && !flush_interims()) return false;
   if (!exchange.answered && !read_answer()) return false;
   return exchange.answered ? move_answer() : phase_ == Phase::exchange;
+}
+
+/// Sends what the client has not taken of interim answers yet. False when it has gone.
+bool HttpSession::flush_interims() {
+  Exchange& exchange = *exchange_;
+  const Flow flow = exchange.response.flush(client());
+  const std::size_t written = exchange.response.take_written();
+  connection_.count_out(written);
+  exchange.bytes_out += written;
+  if (flow != Flow::sink_failed) return true;
+  abort(Reason::client_closed);
+  return false;
 }
 
 /// Moves the request's body. True when the answer may be looked at.
@@ -58,6 +71,7 @@ bool HttpSession::move_request() {
 bool HttpSession::read_answer() {
   Exchange& exchange = *exchange_;
   while (!exchange.answered) {
+    if (!exchange.response.flushed()) return false;  // the client first takes the interim answers
     std::string_view bytes;
     if (std::exchange(exchange.upstream_fresh, false)) {
       std::memcpy(net().scratch.data(), exchange.upstream_in.view().data(), exchange.upstream_in.size());
@@ -131,7 +145,8 @@ bool HttpSession::pass_answer(const ResponseHead& head, std::string_view rest, s
   // An answer before the whole request came: what is left of it cannot be told from the next request.
   exchange.client_keeps = exchange.client_keeps && sent != Framing::until_close && !exchange.upload_broken &&
                           exchange.request.coder().done() && !is_draining();
-  exchange.upstream_keeps = head.keep_alive && received != Framing::until_close;
+  exchange.upstream_keeps =
+      head.keep_alive && received != Framing::until_close && exchange.request.finished();
   const std::span<char> out{workspace().out};
   const std::size_t size = write_response(head,
                                           {.via = config().via,
@@ -231,7 +246,7 @@ bool HttpSession::finish() {
     handler_.timers().keepalive->arm(deadline_);
     return true;
   }
-  if (unread || keep_client) {
+  if (unread || keep_client || client().layer() != nullptr) {  // TLS ends with close_notify
     close_politely({});
     return false;
   }

@@ -77,6 +77,8 @@ class BodyPump {
   /// Moves what can be moved now. `held` is what was read from the source and not consumed.
   Flow run(NetContext& net, std::span<char> room, Stream& source, Backlog& held, Stream& sink);
 
+  /// Sends what was kept: finished, waiting or sink_failed.
+  Flow flush(Stream& sink);
   bool flushed() const noexcept { return out_.empty() && piped_ == 0; }
   bool finished() const noexcept { return coder_.done() && flushed(); }
   /// Bytes read from the source, or taken by the sink, since the last call.
@@ -86,7 +88,6 @@ class BodyPump {
   void clear(NetContext& net) noexcept;
 
  private:
-  Flow flush(Stream& sink);
   Flow copy(NetContext& net, std::span<char> room, Stream& source, Backlog& held, Stream& sink,
             std::size_t& budget);
   Flow splice(NetContext& net, Stream& source, Stream& sink, std::size_t& budget);

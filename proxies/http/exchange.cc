@@ -33,6 +33,14 @@ bool logs_in_connection(const Head& head, FieldId id) noexcept {
   return false;
 }
 
+RequestFacts Exchange::take_facts() {
+  Notes grown = notes;  // a copy takes what it needs, and the next request finds the room of this one
+  std::swap(grown, notes);
+  RequestFacts facts = std::move(*this);
+  notes = std::move(grown);
+  return facts;
+}
+
 void Exchange::reset(NetContext& net) noexcept {
   constexpr std::size_t most_kept = 8 * 1024;
   notes.clear();
@@ -53,6 +61,7 @@ void Exchange::reset(NetContext& net) noexcept {
   trouble.clear();
   slot.give_back();
   dialer.reset();
+  dial_until.reset();
   upstream.close();
   upstream_in.clear();
   upstream_fresh = false;

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "lib/base/address.h"
@@ -13,9 +14,11 @@
 #include "lib/base/time.h"
 #include "lib/http/head.h"
 #include "lib/net/backlog.h"
+#include "lib/net/relay.h"
 #include "lib/net/stream.h"
 #include "lib/policy/policy.h"
 #include "lib/runtime/access.h"
+#include "lib/tls/name_witness.h"
 #include "lib/upstream/connector.h"
 #include "proxies/http/body.h"
 
@@ -54,34 +57,49 @@ struct Pinned {
 /// True when one of the fields with that id logs in the connection, not the request.
 bool logs_in_connection(const Head& head, FieldId id) noexcept;
 
-/// One request and its answer. Lives from the request's first byte to the record; the memory is used again
-/// for the next request of any session on the thread.
-struct Exchange {
-  // What the client asked.
+/// What the record of a request will say and what the rules judge it by: all that stays of it in a tunnel.
+struct RequestFacts {
   Notes notes;
   SteadyTime started;
-  Method method = Method::other;
+  std::string host;  ///< as the rules judge it
+  std::optional<IpAddress> literal;
+  std::optional<Endpoint> address;
+  std::uint16_t port = 0;
+  std::uint16_t status = 0;
+  Reason reason = Reason::ok;
   std::uint8_t client_minor = 1;
+  bool has_head = false;  ///< a whole request head was read
+  bool guarded = false;   ///< the client chose where it goes: rules and destination guard judge its addresses
+  bool reused = false;    ///< the upstream connection
+  bool counted = false;   ///< as a request, before its answer was sent
+  std::shared_ptr<const BackendLink> link;  ///< how the upstream is spoken to; null = plain
+  BackendSlot slot;
+  std::optional<std::chrono::microseconds> response_time;
+  std::chrono::microseconds dns_time{0};
+  std::chrono::microseconds connect_time{0};
+  std::uint64_t bytes_in = 0;
+  std::uint64_t bytes_out = 0;
+
+  bool has_parent() const noexcept { return link && link->is_parent(); }
+};
+
+/// One request and its answer. Lives from the request's first byte to the record; the memory is used again
+/// for the next request of any session on the thread.
+struct Exchange : RequestFacts {
+  // What the client asked.
+  Method method = Method::other;
   bool client_keeps = false;  ///< would send another request
-  bool has_head = false;      ///< a whole request head was read
   std::string upgrade;        ///< what it may switch to; empty = nothing
 
   // Where it goes.
-  std::string host;  ///< as the rules judge it
-  std::optional<IpAddress> literal;
-  std::uint16_t port = 0;
-  bool guarded = false;  ///< the client chose it: rules and destination guard judge its addresses
-  std::optional<Endpoint> address;
   bool reusable = false;  ///< may take a kept connection: can be sent again if that turns out dead
   bool retried = false;
-  bool reused = false;
   const policy::SpecialRange* denied_range = nullptr;
-  std::vector<std::size_t> tried;           ///< backends, by index
-  const Backend* backend = nullptr;         ///< of the connection's snapshot; a parent proxy when guarded
-  std::shared_ptr<const BackendLink> link;  ///< how the upstream is spoken to; null = plain
-  BackendSlot slot;
+  std::vector<std::size_t> tried;    ///< backends, by index
+  const Backend* backend = nullptr;  ///< of the connection's snapshot; a parent proxy when guarded
   std::unique_ptr<Connector> dialer;
-  std::string trouble;  ///< what went wrong on the way there, as a sentence
+  std::optional<SteadyTime> dial_until;  ///< for all attempts together
+  std::string trouble;                   ///< what went wrong on the way there, as a sentence
 
   // The upstream side.
   Stream upstream;
@@ -93,26 +111,29 @@ struct Exchange {
   bool upload_broken = false;  ///< the upstream takes no more; it may still have answered
 
   // The answer.
-  std::uint16_t status = 0;
-  Reason reason = Reason::ok;
   unsigned interims = 0;
   bool answered = false;    ///< the head was sent
-  bool counted = false;     ///< as a request, before its answer was sent
   std::size_t prepaid = 0;  ///< bytes of the answer that were counted before they were sent
   bool upstream_keeps = false;
   bool pins = false;  ///< the upstream connection itself is logged in: it stays with this client
-  std::optional<std::chrono::microseconds> response_time;
-  std::chrono::microseconds dns_time{0};
-  std::chrono::microseconds connect_time{0};
-  std::uint64_t bytes_in = 0;
-  std::size_t ahead = 0;  ///< of a tunnel: what the client sent behind its request, counted already
-  std::uint64_t bytes_out = 0;
 
-  bool has_parent() const noexcept { return link && link->is_parent(); }
   /// The upstream wants requests in absolute form.
   bool asks_parent() const noexcept { return has_parent() && link->takes_requests(); }
+  /// Its facts for a tunnel, in no more memory than they need.
+  RequestFacts take_facts();
   /// As new, but for the memory of the strings.
   void reset(NetContext& net) noexcept;
+};
+
+/// What an exchange becomes after CONNECT or an upgrade.
+struct Tunnel {
+  Tunnel(NetContext& net, RelayHandler& handler, RequestFacts&& its_facts)
+      : facts(std::move(its_facts)), relay(net, handler) {}
+
+  RequestFacts facts;
+  Relay relay;
+  std::size_t ahead = 0;                      ///< what the client sent behind its request, counted already
+  std::unique_ptr<tls::NameWitness> witness;  ///< of the TLS inside; null = nobody wants to know
 };
 
 }  // namespace arcus::http

@@ -134,6 +134,7 @@ bool HttpSession::admit_forward(const RequestHead& head) {
   }
   const auto decision = decide_early(connection_.config());
   if (decision.verdict != policy::Verdict::deny) return !uses_parents() || admit_backend();
+  exchange.denied_range = decision.range;
   reply(403, decision.reason);
   return false;
 }
@@ -175,10 +176,13 @@ std::size_t HttpSession::write_head(const RequestHead& head, std::span<char> out
   const ForwardedFor mode = config().forwarded_for;
   const bool tells = mode == ForwardedFor::append || mode == ForwardedFor::replace;
   const std::string client = tells ? connection_.peer().address.unmapped().to_string() : std::string{};
+  const std::string_view told = absolute ? head.target.authority.text : head.host.text;
+  // A backend of 1.1 wants a Host, which a client of 1.0 need not have sent.
+  const std::string own = told.empty() ? HostPort{exchange.host, exchange.port}.to_string() : std::string{};
   auto hops = max_forwards_of(head);
   if (hops && counts_hops(head.method)) --*hops;
   return write_request(head,
-                       {.authority = absolute ? head.target.authority.text : head.host.text,
+                       {.authority = told.empty() ? std::string_view{own} : told,
                         .via = config().via,
                         .client = client,
                         .forwarded_for = mode,
@@ -252,6 +256,10 @@ bool HttpSession::reply(std::uint16_t status, Reason reason, std::span<const Own
   exchange.dialer.reset();
   exchange.upstream.close();
   exchange.slot.give_back();
+  if (!keeps && !exchange.response.flushed()) {  // an interim answer stands half sent before it
+    abort(reason);
+    return false;
+  }
   if (!keeps) {
     exchange.bytes_out += size;
     connection_.count_out(size);
@@ -260,10 +268,14 @@ bool HttpSession::reply(std::uint16_t status, Reason reason, std::span<const Own
     return false;
   }
   exchange.request.clear(net());
+  exchange.response.coder().start(Framing::none, 0,
+                                  Framing::none);  // that of an answer that was not passed on
+  exchange.upload_broken = false;
   exchange.upstream_in.clear();
   exchange.upstream_keeps = false;
   exchange.answered = true;
   phase_ = Phase::exchange;
+  handler_.timers().body->arm(deadline_);
   count_ahead(size);
   if (exchange.response.send(client(), {out.data(), size}, {})) return true;
   abort(Reason::client_closed);

@@ -27,6 +27,17 @@ void HttpSession::on_deferred() { run(); }
 void HttpSession::run() {
   if (running_) return;  // called back from within a step: the loop below goes on anyway
   running_ = true;
+  try {
+    run_steps();
+  } catch (...) {  // out of memory: this client's end, nobody else's
+    running_ = false;
+    on_kill(Reason::internal);
+    throw;
+  }
+  running_ = false;
+}
+
+void HttpSession::run_steps() {
   bool more = true;
   for (int steps = 0; more; ++steps) {
     if (steps == max_steps) {
@@ -50,7 +61,6 @@ void HttpSession::run() {
         break;
     }
   }
-  running_ = false;
 }
 
 bool HttpSession::read_head() {
@@ -137,31 +147,31 @@ std::chrono::microseconds HttpSession::since_start() const noexcept {
 }
 
 void HttpSession::record() {
-  const Exchange& exchange = *exchange_;
-  const bool tunnel = phase_ == Phase::tunnel;
-  connection_.record({.kind = tunnel ? RecordKind::connection : RecordKind::request,
-                      .reason = exchange.reason,
-                      .started = exchange.started,
-                      .response_time = exchange.response_time,
-                      .status = exchange.status,
-                      .tag = tunnel ? "TCP_TUNNEL" : "",
-                      .method = exchange.notes.get(NoteKind::method),
-                      .target = exchange.notes.get(NoteKind::target),
-                      .version = !exchange.has_head           ? ""
-                                 : exchange.client_minor == 0 ? "HTTP/1.0"
-                                                              : "HTTP/1.1",
-                      .server_name = witness_ ? witness_->name() : std::string_view{},
-                      .referer = exchange.notes.get(NoteKind::referer),
-                      .user_agent = exchange.notes.get(NoteKind::user_agent),
-                      .content_type = exchange.notes.get(NoteKind::content_type),
-                      .hierarchy = exchange.has_parent() ? "FIRSTUP_PARENT" : "",
-                      .upstream = exchange.address,
-                      .upstream_reused = exchange.reused,
-                      .counted = exchange.counted,
-                      .bytes_in = exchange.bytes_in,
-                      .bytes_out = exchange.bytes_out,
-                      .dns_time = exchange.dns_time,
-                      .connect_time = exchange.connect_time});
+  const RequestFacts& known = facts();
+  connection_.record(
+      {.kind = tunnel_ ? RecordKind::connection : RecordKind::request,
+       .reason = known.reason,
+       .started = known.started,
+       .response_time = known.response_time,
+       .status = known.status,
+       .tag = tunnel_ ? "TCP_TUNNEL" : "",
+       .method = known.notes.get(NoteKind::method),
+       .target = known.notes.get(NoteKind::target),
+       .version = !known.has_head           ? ""
+                  : known.client_minor == 0 ? "HTTP/1.0"
+                                            : "HTTP/1.1",
+       .server_name = tunnel_ && tunnel_->witness ? tunnel_->witness->name() : std::string_view{},
+       .referer = known.notes.get(NoteKind::referer),
+       .user_agent = known.notes.get(NoteKind::user_agent),
+       .content_type = known.notes.get(NoteKind::content_type),
+       .hierarchy = known.has_parent() ? "FIRSTUP_PARENT" : "",
+       .upstream = known.address,
+       .upstream_reused = known.reused,
+       .counted = known.counted,
+       .bytes_in = known.bytes_in,
+       .bytes_out = known.bytes_out,
+       .dns_time = known.dns_time,
+       .connect_time = known.connect_time});
 }
 
 void HttpSession::release_exchange() {
@@ -169,13 +179,13 @@ void HttpSession::release_exchange() {
 }
 
 void HttpSession::abort(Reason reason) {
-  exchange_->reason = reason;
+  facts().reason = reason;
   record();
   phase_ = Phase::over;
   deadline_.disarm();
   unqueue();
-  relay_.reset();
-  exchange_->upstream.reset();
+  tunnel_.reset();
+  if (exchange_) exchange_->upstream.reset();
   release_exchange();
   client().reset();
   end();
@@ -199,7 +209,7 @@ void HttpSession::on_drain() {
 
 void HttpSession::on_kill(Reason reason) {
   if (phase_ == Phase::over) return;
-  if (exchange_) return abort(reason);
+  if (exchange_ || tunnel_) return abort(reason);
   phase_ = Phase::over;
   deadline_.disarm();
   client().reset();
@@ -208,14 +218,8 @@ void HttpSession::on_kill(Reason reason) {
 
 /// Rules that tightened end tunnels they would not have let begin; requests are judged one by one anyway.
 void HttpSession::on_config() {
-  if (phase_ != Phase::tunnel || !exchange_->guarded) return;
-  const ServerConfig& newest = *connection_.server().config();
-  if (newest.policy->empty() && connection_.config().policy->empty()) return;
-  const policy::Request asked = question();
-  policy::Decision decision = decide_early(newest);
-  if (decision.verdict != policy::Verdict::deny && exchange_->address && !exchange_->has_parent())
-    decision = newest.policy->decide_address(asked, *exchange_->address, {});
-  if (decision.verdict == policy::Verdict::deny) abort(decision.reason);
+  if (phase_ != Phase::tunnel || !facts().guarded) return;
+  if (const Reason denied = judge_anew(); denied != Reason::ok) abort(denied);
 }
 
 }  // namespace arcus::http

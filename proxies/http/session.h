@@ -8,11 +8,9 @@
 
 #include "lib/http/write.h"
 #include "lib/net/deadline.h"
-#include "lib/net/relay.h"
 #include "lib/runtime/connection.h"
 #include "lib/runtime/target_dial.h"
 #include "lib/runtime/thread.h"
-#include "lib/tls/name_witness.h"
 #include "proxies/http/config.h"
 #include "proxies/http/exchange.h"
 #include "proxies/http/handler.h"
@@ -52,6 +50,7 @@ class HttpSession final : public Session,
   void on_deferred() override;
   /// Goes on until something has to be waited for. The steps return true when the next one may run.
   void run();
+  void run_steps();
   bool read_head();
   bool needs_more(std::string_view bytes);
   void lost_before_request(IoStatus status);
@@ -79,9 +78,14 @@ class HttpSession final : public Session,
   // upstream.cc: which upstream, and getting there.
   policy::Request question() const;
   Reason judge(const Endpoint& address);
+  /// By the newest rules, once the address is known.
+  Reason judge_anew() const;
   /// By the rules, as far as they can be asked before a look-up.
   policy::Decision decide_early(const ServerConfig& snapshot) const;
-  bool uses_parents() const noexcept { return exchange_->guarded && has_parents(connection_.config()); }
+  /// Of the request under way, or of the one that became a tunnel.
+  RequestFacts& facts() noexcept { return tunnel_ ? tunnel_->facts : *exchange_; }
+  const RequestFacts& facts() const noexcept { return tunnel_ ? tunnel_->facts : *exchange_; }
+  bool uses_parents() const noexcept { return facts().guarded && has_parents(connection_.config()); }
   KeepAliveKey key_for(const Endpoint& address) const;
   bool may_pool() const noexcept { return connection_.config().proxy_out == 0 || exchange_->has_parent(); }
   bool choose_backend(Reason& reason);
@@ -103,6 +107,7 @@ class HttpSession final : public Session,
   bool read_answer();
   bool take_answer(std::span<char> bytes, std::size_t& used);
   bool pass_interim(const ResponseHead& head);
+  bool flush_interims();
   bool pass_answer(const ResponseHead& head, std::string_view rest, std::size_t& used);
   bool bad_answer();
   bool move_answer();
@@ -111,7 +116,8 @@ class HttpSession final : public Session,
   void keep_upstream();
 
   // tunnel.cc
-  void make_relay();
+  /// Leaves the exchange for a tunnel; client and upstream are still to be handed over.
+  Tunnel& become_tunnel();
   bool open_tunnel(Stream upstream);
   bool switch_protocols(const ResponseHead& head, std::string_view rest);
   void on_relayed(std::size_t from_client, std::size_t from_backend) noexcept override;
@@ -129,8 +135,7 @@ class HttpSession final : public Session,
 
   HttpHandler& handler_;
   std::unique_ptr<Exchange> exchange_;
-  std::unique_ptr<Relay> relay_;
-  std::unique_ptr<tls::NameWitness> witness_;  ///< of the TLS in a tunnel; null = nobody wants to know
+  std::unique_ptr<Tunnel> tunnel_;
   std::unique_ptr<Pinned> pinned_;
   Deadline deadline_{*this};
   Backlog client_in_;      ///< read, not yet understood

@@ -15,9 +15,9 @@ policy::Request HttpSession::question() const {
   const auto minutes =
       std::chrono::duration_cast<std::chrono::minutes>(wall_now().time_since_epoch()).count();
   return {.client = connection_.peer().address,
-          .host = exchange_->host,
-          .port = exchange_->port,
-          .method = exchange_->notes.get(NoteKind::method),
+          .host = facts().host,
+          .port = facts().port,
+          .method = facts().notes.get(NoteKind::method),
           .minute_of_day = static_cast<int>(minutes % (24 * 60))};
 }
 
@@ -37,10 +37,19 @@ Reason HttpSession::judge(const Endpoint& address) {
   return decision.reason;
 }
 
+Reason HttpSession::judge_anew() const {
+  const ServerConfig& newest = *connection_.server().config();
+  if (newest.policy->empty() && connection_.config().policy->empty()) return Reason::ok;
+  policy::Decision decision = decide_early(newest);
+  if (decision.verdict != policy::Verdict::deny && facts().address && !facts().has_parent())
+    decision = newest.policy->decide_address(question(), *facts().address, {});
+  return decision.verdict == policy::Verdict::deny ? decision.reason : Reason::ok;
+}
+
 policy::Decision HttpSession::decide_early(const ServerConfig& snapshot) const {
+  if (uses_parents()) return decide_for_parent(snapshot, question());
   const policy::Policy& policy = *snapshot.policy;
-  if (policy.empty()) return {};
-  return uses_parents() ? decide_for_parent(snapshot, question()) : policy.decide(question(), nullptr);
+  return policy.empty() ? policy::Decision{} : policy.decide(question(), nullptr);
 }
 
 /// A backend, or a parent proxy for what the client chose itself.
@@ -123,7 +132,11 @@ void HttpSession::dial() {
   const ServerConfig& server = connection_.config();
   const std::size_t all = (uses_parents() ? server.parents : server.backends)->all().size();
   const bool more = exchange.backend != nullptr && exchange.tried.size() < std::min(max_attempts, all);
-  const auto timeout = more ? server.connection_timeout() / 3 : server.connection_timeout();
+  const SteadyTime now = connection_.thread().now();
+  if (!exchange.dial_until) exchange.dial_until = now + server.connection_timeout();
+  const auto left = std::chrono::ceil<std::chrono::milliseconds>(*exchange.dial_until - now);
+  const auto timeout =
+      std::clamp(left, std::chrono::milliseconds{1}, server.connection_timeout() / (more ? 3 : 1));
   if (exchange.backend != nullptr && !exchange.has_parent())
     return exchange.dialer->start(to_backend(connection_, *exchange.backend, timeout));
   ConnectRequest request = to_target(connection_, exchange.host, exchange.port, exchange.backend, timeout);
@@ -133,7 +146,8 @@ void HttpSession::dial() {
 
 Reason HttpSession::on_address(const Endpoint& address) {
   if (const Reason denied = judge(address); denied != Reason::ok) return denied;
-  if (!exchange_->guarded || !connection_.config().facts->is_own(address)) return Reason::ok;
+  if (!exchange_->guarded || exchange_->has_parent()) return Reason::ok;  // a parent may be one of ours
+  if (!connection_.config().facts->is_own(address)) return Reason::ok;
   exchange_->denied_range = nullptr;
   return Reason::destination_denied;
 }
@@ -153,6 +167,12 @@ void HttpSession::on_dialed(Stream stream, const Endpoint& address, bool reused)
   if (exchange.backend != nullptr && !reused)
     connection_.server().note_connect(*exchange.backend, Reason::ok);
   if (exchange.method == Method::connect) {
+    // Rules may have tightened while it was dialled; from now on on_config() looks.
+    const Reason denied = exchange.guarded ? judge_anew() : Reason::ok;
+    if (denied != Reason::ok) {
+      reply(status_of(denied), denied);
+      return run();
+    }
     open_tunnel(std::move(stream));
     return;
   }
@@ -214,10 +234,14 @@ bool HttpSession::lost_upstream() {
   exchange.upload_broken = false;
   exchange.request.clear(net());
   exchange.address.reset();
+  exchange.dial_until.reset();
   Reason ignored = Reason::ok;
   if (exchange.backend != nullptr) {
     const Backend* same = exchange.backend;
-    if (!choose_backend(ignored)) exchange.backend = same;
+    if (!choose_backend(ignored)) {
+      exchange.backend = same;
+      exchange.link = same->link;
+    }
   }
   dial();
   return false;

@@ -312,7 +312,7 @@ def broken_bodies(w):
     for name, rest in BROKEN_BODIES:
         origin = Origin(raw_answer(b"HTTP/1.1 200 OK\r\n" + rest))
         with connect(port) as connection:
-            connection.sendall(f"GET {origin.url}/ HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+            connection.sendall(f"GET {origin.url}/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
             got = b""
             try:
                 while data := connection.recv(65536):

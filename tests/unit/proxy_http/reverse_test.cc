@@ -28,6 +28,15 @@ TEST_CASE("reverse: requests are shared out, Host stays, the client's address is
   CHECK_FALSE(has(one.heads().at(0), "6.6.6.6"));
 }
 
+TEST_CASE("reverse: a backend gets a Host although the client of 1.0 sent none") {
+  Origin backend(ok("x"));
+  HttpWorker proxy([&](wire::ServerConfig& config) {
+    config.backends = {{.id = "b", .host = "127.0.0.1", .port = backend.port()}};
+  });
+  CHECK(proxy.ask("GET /old HTTP/1.0\r\n\r\n").status == 200);
+  CHECK(backend.heads().at(0).starts_with("GET /old HTTP/1.1\r\nHost: " + backend.authority() + "\r\n"));
+}
+
 TEST_CASE("reverse: it never forwards") {
   Origin mine(ok("mine")), other(ok("other"));
   HttpWorker proxy(with_backends({mine.port()}));

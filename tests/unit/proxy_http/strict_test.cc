@@ -62,6 +62,21 @@ TEST_CASE("strict: answers that must not pass are 502, what may be mended is") {
   CHECK(proxy.get(mended.url()).body == "hello");
 }
 
+TEST_CASE("strict: after a 502 for the origin's fault the client may go on") {
+  HttpWorker proxy;
+  Origin broken("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"), fine(ok("fine"));
+  Client client(proxy.port());
+  for (int i = 0; i < 2; ++i) {
+    client.send("GET " + broken.url() + " HTTP/1.1\r\nHost: a\r\n\r\n");
+    const Answer refused = read_answer(client);
+    CHECK(refused.status == 502);
+    CHECK_FALSE(has(refused.head, "Connection: close"));
+    client.send("GET " + fine.url() + " HTTP/1.1\r\nHost: a\r\n\r\n");
+    CHECK(read_answer(client).body == "fine");
+  }
+  CHECK(count_of(proxy.after(4), Reason::upstream_protocol) == 2);
+}
+
 TEST_CASE("strict: a connection with bytes behind the answer is not used again") {
   HttpWorker proxy;
   Origin origin(ok("hello") + ok("evil"));
