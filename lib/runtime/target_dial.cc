@@ -48,9 +48,14 @@ ConnectRequest to_target(const ClientConnection& client, std::string_view host, 
 bool has_parents(const ServerConfig& config) noexcept { return !config.parents->empty(); }
 
 policy::Decision decide_for_parent(const ServerConfig& config, const policy::Request& request) {
-  if (config.policy->empty()) return {};
-  const auto literal = IpAddress::parse(request.host);
-  return literal ? config.policy->decide(request, &*literal) : config.policy->decide_name(request);
+  // What a name stands for only the parent will know; an address is judged as if we went there ourselves.
+  if (const auto literal = IpAddress::parse(request.host)) {
+    const Endpoint address{literal->unmapped(), request.port};
+    if (config.facts->is_own(address))
+      return {.verdict = policy::Verdict::deny, .reason = Reason::destination_denied};
+    return config.policy->decide_address(request, address, {});
+  }
+  return config.policy->empty() ? policy::Decision{} : config.policy->decide_name(request);
 }
 
 TargetDial::TargetDial(ClientConnection& client, DialHandler& handler) noexcept

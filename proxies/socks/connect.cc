@@ -19,6 +19,13 @@ void SocksSession::dial() {
 Reason SocksSession::on_address(const Endpoint& address) { return judge(newest(), asked(), address.address); }
 
 void SocksSession::on_dialed(Stream stream, const Endpoint& address, bool) {
+  // Rules may have tightened while it was dialled; from now on on_config() looks.
+  const Reason denied =
+      dialer_->has_parent() ? judge_for_parent(newest(), asked()) : judge(newest(), asked(), address.address);
+  if (denied != Reason::ok) {
+    dialer_.reset();
+    return refuse(denied);
+  }
   times_ = dialer_->times();
   parent_slot_ = dialer_->take_slot();
   via_parent_ = dialer_->has_parent();

@@ -202,7 +202,8 @@ void SocksSession::on_drain() {
 void SocksSession::on_config() {
   if (phase_ == Phase::over || is_negotiating()) return;
   if (association_) return association_->forget_contacts();
-  Reason denied = via_parent_ ? judge_for_parent(newest(), asked()) : judge(newest(), asked());
+  Reason denied =
+      has_parents(connection_.config()) ? judge_for_parent(newest(), asked()) : judge(newest(), asked());
   if (denied == Reason::ok && upstream_ && !via_parent_)
     denied = judge(newest(), asked(), upstream_->address);
   if (denied != Reason::ok) on_kill(denied);

@@ -158,7 +158,7 @@ def proxy_in(w):
     haproxy(w, f"""listen l
   mode tcp
   bind 127.0.0.1:{front}
-  server s 127.0.0.1:{web} send-proxy-v2
+  server s 127.0.0.1:{web} send-proxy-v2 proxy-v2-options crc32c,unique-id
 """, front)
     equal(curl(w, f"http://127.0.0.1:{front}/"), "fine")
     equal(curl(w, "--haproxy-protocol", f"http://127.0.0.1:{web}/"), "fine")
@@ -187,7 +187,8 @@ def proxy_through(w):
 
 # ---- parent proxies --------------------------------------------------------------------------------------------------
 def edge(w, *parents, kind="http", more=()):
-    """A server of tenant acme behind those parents; returns its port."""
+    """A server of tenant acme behind those parents; returns its port. Addresses its clients name are guarded, parent or not."""
+    w.allow_loopback("acme")
     flags = [flag for parent in parents for flag in ("--parent", parent)]
     return w.server(kind, "acme/edge", *flags, "--set", 'connect_ports=["*"]', *more) if kind == "http" else \
         w.server(kind, "acme/edge", *flags, *more)

@@ -88,7 +88,7 @@ TEST_CASE("parent: requests go to it in absolute form, over one connection for a
   HttpWorker web([&](auto& config) { add_parent(config, parent.port()); });
   Client client(web.port());
   for (const char* url :
-       {"http://nowhere.test/a?b", "http://elsewhere.test:8080/", "http://[2001:db8::1]:81/x"}) {
+       {"http://nowhere.test/a?b", "http://elsewhere.test:8080/", "http://[2600::1]:81/x"}) {
     client.send("GET "s + url + " HTTP/1.1\r\nHost: x\r\n\r\n");
     const Answer answer = read_answer(client);
     CHECK(answer.status == 200);
@@ -100,7 +100,7 @@ TEST_CASE("parent: requests go to it in absolute form, over one connection for a
   REQUIRE(heads.size() == 4);
   CHECK(heads[0].starts_with("GET http://nowhere.test/a?b HTTP/1.1\r\nHost: nowhere.test\r\n"));
   CHECK(heads[1].starts_with("GET http://elsewhere.test:8080/ HTTP/1.1\r\nHost: elsewhere.test:8080\r\n"));
-  CHECK(heads[2].starts_with("GET http://[2001:db8::1]:81/x HTTP/1.1\r\nHost: [2001:db8::1]:81\r\n"));
+  CHECK(heads[2].starts_with("GET http://[2600::1]:81/x HTTP/1.1\r\nHost: [2600::1]:81\r\n"));
   CHECK(heads[3].starts_with("OPTIONS http://nowhere.test HTTP/1.1\r\n"));
   for (const std::string& head : heads) CHECK_FALSE(has(head, "Proxy-Authorization"));
   CHECK(parent.connections() == 1);
@@ -196,13 +196,19 @@ TEST_CASE("parent: rules about names hold, those about addresses are for literal
   Origin parent(ok("yes"));
   HttpWorker web([&](auto& config) {
     add_parent(config, parent.port());
-    config.rules = {{.number = 10, .allow = false, .destination = "192.0.2.0/24"},
+    config.rules = {{.number = 10, .allow = false, .destination = "8.8.8.0/24"},
+                    {.number = 15, .allow = true, .destination = "10.1.0.0/16"},
                     {.number = 20, .allow = false, .host = "*.bad.test"}};
   });
   CHECK(web.get("http://fine.test/").status == 200);
   CHECK(web.get("http://very.bad.test/").status == 403);
-  CHECK(web.get("http://192.0.2.9/").status == 403);
-  CHECK(web.get("http://198.51.100.9/").status == 200);
+  CHECK(web.get("http://8.8.8.8/").status == 403);
+  CHECK(web.get("http://9.9.9.9/").status == 200);
+  // An address that a client names is guarded as if we went there ourselves.
+  CHECK(web.get("http://10.1.2.3/").status == 200);
+  for (const char* inside :
+       {"127.0.0.1", "10.2.2.3", "169.254.169.254", "[::1]", "[::ffff:10.2.2.3]", "[64:ff9b::7f00:1]"})
+    CHECK(web.get("http://"s + inside + "/").status == 403);
   CHECK(web.ask("CONNECT very.bad.test:443 HTTP/1.1\r\nHost: very.bad.test:443\r\n\r\n").status == 403);
 }
 
