@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "lib/wire/config.h"
+#include "lib/wire/messages.h"
 
 namespace arcus::daemon {
 

@@ -3,7 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/base/error.h"
-#include "lib/wire/config.h"
+#include "lib/wire/messages.h"
 
 namespace arcus::wire {
 namespace {
@@ -142,6 +142,11 @@ struct Fields<ListenFrame> {
 };
 
 template <>
+struct Fields<OwnPortsFrame> {
+  static void each(auto& v, auto&& f) { f("ports", v.ports); }
+};
+
+template <>
 struct Fields<ProbeFrame> {
   static void each(auto& v, auto&& f) {
     f("seq", v.seq), f("server_id", v.server_id), f("source_port", v.source_port);
@@ -275,6 +280,7 @@ std::string to_json(const ResolverConfig& value) { return text_of(value); }
 std::string to_json(const CountersFrame& value) { return text_of(value); }
 std::string to_json(const AccessLogFrame& value) { return text_of(value); }
 std::string to_json(const ListenFrame& value) { return text_of(value); }
+std::string to_json(const OwnPortsFrame& value) { return text_of(value); }
 std::string to_json(const ProbeFrame& value) { return text_of(value); }
 std::string to_json(const DrainFrame& value) { return text_of(value); }
 std::string to_json(const Ack& value) { return text_of(value); }
@@ -293,6 +299,7 @@ template ResolverConfig from_json(std::string_view);
 template CountersFrame from_json(std::string_view);
 template AccessLogFrame from_json(std::string_view);
 template ListenFrame from_json(std::string_view);
+template OwnPortsFrame from_json(std::string_view);
 template ProbeFrame from_json(std::string_view);
 template DrainFrame from_json(std::string_view);
 template Ack from_json(std::string_view);

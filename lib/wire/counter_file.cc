@@ -13,8 +13,8 @@
 namespace arcus::wire {
 namespace {
 
-constexpr std::size_t max_threads = 1024;
-constexpr std::size_t max_servers = 1 << 20;
+constexpr std::size_t max_threads = 64;
+constexpr std::size_t max_servers = 4096;
 constexpr std::size_t name_bytes = 16;
 
 /// A slot as it stands in the file. The counts of CounterSlot are 64-bit words and nothing else.

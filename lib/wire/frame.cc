@@ -25,7 +25,7 @@ constexpr std::size_t descriptors_per_read = 8;
 
 bool is_known(std::uint16_t type) noexcept {
   return type >= static_cast<std::uint16_t>(FrameType::hello) &&
-         type <= static_cast<std::uint16_t>(FrameType::log_level);
+         type <= static_cast<std::uint16_t>(FrameType::own_ports);
 }
 
 [[noreturn]] void refuse(const char* what) {
@@ -70,7 +70,8 @@ void take_descriptors(msghdr& message, std::deque<UniqueFd>& out) {
 
 }  // namespace
 
-FrameChannel::FrameChannel(UniqueFd socket) : socket_{std::move(socket)} {}
+FrameChannel::FrameChannel(UniqueFd socket, std::size_t max_incoming)
+    : socket_{std::move(socket)}, max_incoming_{max_incoming} {}
 
 void FrameChannel::send(FrameType type, std::string_view body, int descriptor) {
   if (body.size() > max_body) refuse("a frame would be too long");
@@ -140,7 +141,7 @@ std::optional<Frame> FrameChannel::take_frame() {
   Header header;
   if (incoming_.size() < sizeof header) return std::nullopt;
   std::memcpy(&header, incoming_.data(), sizeof header);
-  if (header.length > max_body) refuse("a frame is too long");
+  if (header.length > max_incoming_) refuse("a frame is too long");
   if (!is_known(header.type)) refuse("a frame is of no known type");
   if (header.descriptors > 1) refuse("a frame claims more than one descriptor");
   if (incoming_.size() < sizeof header + header.length) return std::nullopt;

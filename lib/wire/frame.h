@@ -30,6 +30,7 @@ enum class FrameType : std::uint16_t {
   access_log = 12,  ///< daemon: AccessLogFrame + the file
   status = 13,      ///< daemon: empty; worker: WorkerStatus
   log_level = 14,   ///< daemon: the filter as plain text
+  own_ports = 15,   ///< daemon: OwnPortsFrame
 };
 
 struct Frame {
@@ -45,7 +46,8 @@ class FrameChannel {
  public:
   static constexpr std::size_t max_body = 16u << 20;
 
-  explicit FrameChannel(UniqueFd socket);
+  /// `max_incoming` bounds the bodies of the peer's frames.
+  explicit FrameChannel(UniqueFd socket, std::size_t max_incoming = max_body);
 
   int fd() const noexcept { return socket_.get(); }
 
@@ -54,6 +56,8 @@ class FrameChannel {
   void send(FrameType type, std::string_view body, int descriptor = -1);
   /// True while queued bytes wait for the socket to become writable; then call flush().
   bool wants_write() const noexcept { return !outgoing_.empty(); }
+  /// Frames that wait.
+  std::size_t queued() const noexcept { return outgoing_.size(); }
   void flush();
 
   /// Reads what is there and returns the next whole frame, or nothing. Call until it returns nothing.
@@ -72,6 +76,7 @@ class FrameChannel {
   std::optional<Frame> take_frame();
 
   UniqueFd socket_;
+  std::size_t max_incoming_;
   std::deque<Outgoing> outgoing_;
   std::string incoming_;
   std::deque<UniqueFd> descriptors_;

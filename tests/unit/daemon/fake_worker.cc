@@ -10,9 +10,9 @@
 #include <set>
 #include <string>
 
-#include "lib/wire/config.h"
 #include "lib/wire/counters.h"
 #include "lib/wire/frame.h"
+#include "lib/wire/messages.h"
 
 using namespace arcus;
 using namespace arcus::wire;

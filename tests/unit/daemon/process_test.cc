@@ -10,8 +10,8 @@
 #include "lib/base/error.h"
 #include "lib/daemon/detach.h"
 #include "lib/daemon/worker_process.h"
-#include "lib/wire/config.h"
 #include "lib/wire/frame.h"
+#include "lib/wire/messages.h"
 #include "tests/unit/daemon/support.h"
 
 using namespace arcus;

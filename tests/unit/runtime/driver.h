@@ -11,9 +11,9 @@
 
 #include "lib/base/reason.h"
 #include "lib/base/unique_fd.h"
-#include "lib/wire/config.h"
 #include "lib/wire/counters.h"
 #include "lib/wire/frame.h"
+#include "lib/wire/messages.h"
 
 namespace arcus::test {
 

@@ -4,7 +4,7 @@
 #include <vector>
 
 #include "lib/base/error.h"
-#include "lib/wire/config.h"
+#include "lib/wire/messages.h"
 
 using namespace arcus;
 using namespace arcus::wire;
