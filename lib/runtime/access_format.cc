@@ -51,9 +51,16 @@ void add_json_text(std::string& out, std::string_view text) {
   static constexpr std::string_view hex = "0123456789abcdef";
   const bool utf8 = is_utf8(text);
   out += '"';
-  for (const char c : text) {
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const char c = text[at];
     const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
+    const auto next = static_cast<unsigned char>(at + 1 < text.size() ? text[at + 1] : 0);
+    if (utf8 && byte == 0xc2 && next < 0xa0) {  // U+0080 to U+009F: controls as well
+      out += "\\u00";
+      out += hex[next >> 4];
+      out += hex[next & 15];
+      ++at;
+    } else if (c == '"' || c == '\\') {
       out += '\\';
       out += c;
     } else if (byte < 0x20 || byte == 0x7f) {

@@ -42,7 +42,12 @@ class WorkerFacts {
   /// True for an address of this host with a port of ours: never to be dialled for a client.
   bool is_own(const Endpoint& address) const;
 
+  /// True for loopback and for an address of this host.
+  bool is_local(const IpAddress& address) const;
+
   void set_local_addresses(std::vector<IpAddress> addresses);
+  /// Of all workers, as the daemon tells them; those of add_port() are known earlier.
+  void set_ports(std::vector<std::uint16_t> ports);
   void add_port(std::uint16_t port);
   void remove_port(std::uint16_t port);
 
@@ -51,7 +56,8 @@ class WorkerFacts {
   std::string instance_;
   mutable std::shared_mutex mutex_;
   std::vector<IpAddress> local_addresses_;
-  std::vector<std::uint16_t> ports_;  ///< one entry per server
+  std::vector<std::uint16_t> ports_;      ///< of this worker, one entry per server
+  std::vector<std::uint16_t> all_ports_;  ///< of all workers, in order
 };
 
 /// One server as its threads see it: immutable, shared, replaced whole by a reload.

@@ -54,7 +54,8 @@ void ServerOnThread::for_each_session(Visit visit) {
 }
 
 void ServerOnThread::accepted(UniqueFd socket, const Endpoint& peer) {
-  if (thread_.shared().take_probe(config_->number, peer.port)) {
+  if (draining_) return;  // handed over by a thread that had not heard of it yet
+  if (thread_.shared().take_probe(config_->number, peer.port) && config_->facts->is_local(peer.address)) {
     Stream probe(thread_.poller(), std::move(socket));
     if (probe.valid()) begin_probe(std::move(probe));
     return;
@@ -112,19 +113,22 @@ void ServerOnThread::set_config(std::shared_ptr<const ServerConfig> config, wire
   for_each_session([](Session& session) { session.on_config(); });
 }
 
-void ServerOnThread::drain(std::function<void()> done) {
+std::uint64_t ServerOnThread::drain(std::function<void()> done) {
   draining_ = true;
-  ++epoch_;
+  const std::uint64_t epoch = ++epoch_;
   draining_count_ = session_count_;
   drained_ = std::move(done);
   thread_.keep_alive().drop(config_->number);
-  if (draining_count_ == 0) return session_drained();
-  for_each_session([](Session& session) { session.on_drain(); });
+  if (draining_count_ == 0)
+    session_drained();
+  else
+    for_each_session([](Session& session) { session.on_drain(); });
+  return epoch;
 }
 
-void ServerOnThread::kill_draining(Reason reason) {
-  for_each_session([this, reason](Session& session) {
-    if (session.epoch_ < epoch_) session.on_kill(reason);
+void ServerOnThread::kill_draining(Reason reason, std::uint64_t epoch) {
+  for_each_session([epoch, reason](Session& session) {
+    if (session.epoch_ < epoch) session.on_kill(reason);
   });
 }
 

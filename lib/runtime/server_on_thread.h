@@ -54,11 +54,12 @@ class ServerOnThread {
   void hand_on(Session& preamble, Reason reason = Reason::ok);
   void set_config(std::shared_ptr<const ServerConfig> config, wire::CounterSlot& counters);
   /// Tells the sessions of now to end; `done` is called once when the last of them has.
-  void drain(std::function<void()> done);
+  /// The epoch that ends with it: what kill_draining() wants.
+  std::uint64_t drain(std::function<void()> done);
   /// Accepts again; sessions of before go on draining.
   void resume() noexcept { draining_ = false; }
   /// Ends at once what drain() told to end.
-  void kill_draining(Reason reason);
+  void kill_draining(Reason reason, std::uint64_t epoch);
   /// Removes the server from its thread when the last connection has gone.
   void forget();
   /// `context` says whose it is; the rest of it is filled here.

@@ -1,8 +1,13 @@
 #include "lib/runtime/shared.h"
 
+#include <chrono>
+
 #include "lib/runtime/thread.h"
 
 namespace arcus {
+
+/// Longer than a health check waits.
+static constexpr std::chrono::seconds probe_patience{10};
 
 WorkerShared::WorkerShared(std::function<void(std::function<void()>)> run_on_main, std::size_t idle_upstreams)
     : run_on_main_(std::move(run_on_main)), idle_upstreams_(idle_upstreams) {}
@@ -34,14 +39,16 @@ void WorkerShared::report(std::string kind, std::string server_id, std::string d
 void WorkerShared::expect_probe(std::uint64_t server, std::uint16_t port) {
   const std::lock_guard lock(probes_mutex_);
   if (probes_.size() > 1024) probes_.clear();
-  probes_.emplace(server, port);
+  probes_.insert_or_assign({server, port}, std::chrono::steady_clock::now() + probe_patience);
   probe_count_.store(probes_.size(), std::memory_order_relaxed);
 }
 
 bool WorkerShared::take_probe(std::uint64_t server, std::uint16_t port) {
   if (probe_count_.load(std::memory_order_relaxed) == 0) return false;
   const std::lock_guard lock(probes_mutex_);
-  const bool expected = probes_.erase({server, port}) > 0;
+  const auto found = probes_.find({server, port});
+  const bool expected = found != probes_.end() && std::chrono::steady_clock::now() < found->second;
+  if (found != probes_.end()) probes_.erase(found);
   probe_count_.store(probes_.size(), std::memory_order_relaxed);
   return expected;
 }

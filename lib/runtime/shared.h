@@ -4,16 +4,16 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
-#include <set>
 #include <span>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "lib/runtime/listener.h"
-#include "lib/wire/config.h"
+#include "lib/wire/messages.h"
 
 namespace arcus {
 
@@ -55,7 +55,7 @@ class WorkerShared {
   std::atomic<std::uint32_t> random_{1};
   std::atomic<std::size_t> probe_count_{0};
   std::mutex probes_mutex_;
-  std::set<std::pair<std::uint64_t, std::uint16_t>> probes_;
+  std::map<std::pair<std::uint64_t, std::uint16_t>, SteadyTime> probes_;  ///< and until when
 };
 
 }  // namespace arcus

@@ -38,8 +38,8 @@ void DataThread::run() {
   // Nothing may be left that refers to us: end what there is and let it be freed.
   listeners_.clear();
   for (const auto& [number, server] : servers_) {
-    server->drain(nullptr);
-    server->kill_draining(Reason::draining);
+    const std::uint64_t epoch = server->drain(nullptr);
+    server->kill_draining(Reason::draining, epoch);
   }
   lingering_.clear();
   poller_.run_once(SteadyTime{});

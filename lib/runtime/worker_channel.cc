@@ -69,6 +69,8 @@ void WorkerLoop::handle(wire::Frame frame) {
       return on_unlisten(wire::from_json<wire::ListenFrame>(frame.body));
     case FrameType::drain:
       return drain_all(Milliseconds(wire::from_json<wire::DrainFrame>(frame.body).drain_timeout_ms));
+    case FrameType::own_ports:
+      return on_own_ports(wire::from_json<wire::OwnPortsFrame>(frame.body));
     case FrameType::probe:
       return on_probe(wire::from_json<wire::ProbeFrame>(frame.body));
     case FrameType::resolver:

@@ -76,7 +76,9 @@ void WorkerLoop::watch_signals() {
 void WorkerLoop::on_signal() {
   if (++signals_seen_ > 1) return io_.stop();
   watch_signals();
+  const bool is_news = !ending_;
   leave();
+  if (is_news) send(wire::FrameType::event, to_json(wire::Event{.kind = "leaving"}));
 }
 
 void WorkerLoop::leave() {
@@ -126,8 +128,10 @@ void WorkerLoop::on_all_threads(const std::function<void(DataThread&)>& task,
 
 void WorkerLoop::put_server(const wire::ServerConfig& server) {
   const ServerEntry& entry = table_.put_server(server);
-  on_all_threads([this, config = entry.config](
-                     DataThread& thread) { thread.put_server(config, table_.slot(*config, thread.index())); },
+  std::vector<wire::CounterSlot*> slots;  // looked up here: the table is this thread's
+  for (std::size_t i = 0; i < threads_; ++i) slots.push_back(&table_.slot(*entry.config, i));
+  on_all_threads([config = entry.config, slots = std::move(slots)](
+                     DataThread& thread) { thread.put_server(config, *slots[thread.index()]); },
                  [this, id = server.id, generation = server.generation](const std::string& error) {
                    const wire::Ack ack{.server_id = id, .generation = generation, .error = error};
                    send(wire::FrameType::ack, to_json(ack));
@@ -140,8 +144,10 @@ void WorkerLoop::on_config(const wire::WorkerConfig& config) {
     try {
       put_server(server);
     } catch (const Error& error) {
+      // By way of the threads: an answer must not overtake that of an earlier snapshot of the server.
       const wire::Ack refusal{.server_id = server.id, .generation = server.generation, .error = error.what()};
-      send(wire::FrameType::ack, to_json(refusal));
+      on_all_threads([](DataThread&) {}, [this, body = to_json(refusal)](
+                                             const std::string&) { send(wire::FrameType::ack, body); });
     }
   }
 }
@@ -193,22 +199,24 @@ void WorkerLoop::drain_server(ServerEntry& entry, Milliseconds patience, std::fu
   auto timer = std::make_shared<asio::steady_timer>(io_);
   auto left = std::make_shared<std::size_t>(threads_);
   // Each thread says once that its share has ended; the last cancels the timer.
+  const auto epochs = std::make_shared<std::vector<std::uint64_t>>(threads_);  // each thread has its own
   const auto share_done = [timer, left, done = std::move(done)] {
     if (--*left > 0) return;
     timer->cancel();
     done();
   };
   for (const auto& thread : shared_.threads()) {
-    thread->post([this, number, share_done](DataThread& there) {
+    thread->post([this, number, epochs, share_done](DataThread& there) {
       ServerOnThread* server = there.find_server(number);
       if (!server) return shared_.run_on_main(share_done);
-      server->drain([this, share_done] { shared_.run_on_main(share_done); });
+      (*epochs)[there.index()] = server->drain([this, share_done] { shared_.run_on_main(share_done); });
     });
   }
-  const auto kill = [this, number] {
+  const auto kill = [this, number, epochs] {
     on_all_threads(
-        [number](DataThread& thread) {
-          if (ServerOnThread* server = thread.find_server(number)) server->kill_draining(Reason::draining);
+        [number, epochs](DataThread& thread) {
+          ServerOnThread* server = thread.find_server(number);
+          if (server) server->kill_draining(Reason::draining, (*epochs)[thread.index()]);
         },
         [](const std::string&) {});
   };
@@ -253,6 +261,8 @@ void WorkerLoop::on_resolver(const wire::ResolverConfig& config) {
       },
       [](const std::string&) {});
 }
+
+void WorkerLoop::on_own_ports(const wire::OwnPortsFrame& frame) { facts_->set_ports(frame.ports); }
 
 void WorkerLoop::on_probe(const wire::ProbeFrame& frame) {
   const ServerEntry* entry = table_.find(frame.server_id);

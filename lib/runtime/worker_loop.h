@@ -16,8 +16,8 @@
 #include "lib/base/log.h"
 #include "lib/runtime/server_table.h"
 #include "lib/runtime/shared.h"
-#include "lib/wire/config.h"
 #include "lib/wire/frame.h"
+#include "lib/wire/messages.h"
 
 namespace arcus {
 
@@ -49,6 +49,7 @@ class WorkerLoop {
   void on_listen(const wire::ListenFrame& frame, UniqueFd socket);
   void on_unlisten(const wire::ListenFrame& frame);
   void on_resolver(const wire::ResolverConfig& config);
+  void on_own_ports(const wire::OwnPortsFrame& frame);
   void on_probe(const wire::ProbeFrame& frame);
   void on_status();
   void on_log_level(const std::string& filter);
