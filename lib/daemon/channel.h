@@ -24,7 +24,8 @@ class Channel {
   Channel(const Channel&) = delete;
   Channel& operator=(const Channel&) = delete;
 
-  /// Never throws for a peer that is gone: `on_end` comes later. `descriptor` stays the caller's.
+  /// Throws Error for a body over FrameChannel::max_body, never for a peer that is gone: `on_end` comes
+  /// later. `descriptor` stays the caller's.
   void send(wire::FrameType type, std::string_view body, int descriptor = -1);
 
  private:

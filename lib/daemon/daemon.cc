@@ -264,7 +264,11 @@ void DaemonLoop::repeat(asio::steady_timer& timer, std::function<Duration()> int
   timer.expires_after(std::max(interval(), Duration{10}));
   timer.async_wait([this, &timer, interval, task](const asio::error_code& error) {
     if (error || is_finished_) return;
-    task();
+    try {
+      task();
+    } catch (const std::exception& thrown) {  // the next time may work, and must come
+      Logger{"daemon"}.error("internal", field("error", thrown.what()));
+    }
     repeat(timer, interval, task);
   });
 }

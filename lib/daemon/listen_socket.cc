@@ -30,8 +30,10 @@ ListenSocket open_listen_socket(const Endpoint& where, int backlog) {
   if (!out.fd) refuse(where, errno);
   const int on = 1;
   ::setsockopt(out.fd.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
-  // Accepted sockets inherit it: no answer waits for the client's acknowledgement of an earlier one.
+  // Accepted sockets inherit both: no answer waits for the client's acknowledgement of an earlier one, and a
+  // client that vanished is found out.
   ::setsockopt(out.fd.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+  ::setsockopt(out.fd.get(), SOL_SOCKET, SO_KEEPALIVE, &on, sizeof on);
   if (!where.address.is_v4()) {
     const int v6_only = where.address.is_any() ? 0 : 1;
     ::setsockopt(out.fd.get(), IPPROTO_IPV6, IPV6_V6ONLY, &v6_only, sizeof v6_only);

@@ -4,6 +4,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <utility>
 
 #include "lib/base/error.h"
 #include "lib/base/id.h"
@@ -13,23 +14,37 @@
 
 namespace arcus::daemon {
 
-/// Takes over what grew: a worker that writes smaller values changes nothing.
-static void raise_to(wire::CounterTotals& sum, const wire::CounterTotals& next) {
-  const auto raise = [](std::uint64_t& value, std::uint64_t other) { value = std::max(value, other); };
-  raise(sum.total_connections, next.total_connections);
-  raise(sum.closed_connections, next.closed_connections);
-  raise(sum.refused_connections, next.refused_connections);
-  raise(sum.peak_connections, next.peak_connections);
-  raise(sum.total_requests, next.total_requests);
-  raise(sum.bytes_in, next.bytes_in);
-  raise(sum.bytes_out, next.bytes_out);
-  raise(sum.error_count, next.error_count);
-  raise(sum.response_time_sum_us, next.response_time_sum_us);
-  raise(sum.response_time_count, next.response_time_count);
-  raise(sum.dropped_records, next.dropped_records);
-  for (std::size_t i = 0; i < sum.response_time.size(); ++i)
-    raise(sum.response_time[i], next.response_time[i]);
-  for (std::size_t i = 0; i < sum.reasons.size(); ++i) raise(sum.reasons[i], next.reasons[i]);
+/// What one worker can count in a second at the very most: bytes of a terabit, or microseconds of many
+/// waiting clients.
+static constexpr double most_per_second = 1e12;
+/// What a life may have counted before this daemon read it first.
+static constexpr std::uint64_t most_before_us = std::uint64_t{1} << 53;
+
+/// Takes over what grew: a worker that writes smaller values changes nothing. False, and nothing is taken,
+/// when something grew by more than `most`.
+static bool raise_to(wire::CounterTotals& sum, const wire::CounterTotals& next, std::uint64_t most) {
+  wire::CounterTotals result = sum;
+  bool is_sane = true;
+  const auto raise = [most, &is_sane](std::uint64_t& value, std::uint64_t other) {
+    is_sane = is_sane && (other <= value || other - value <= most);
+    value = std::max(value, other);
+  };
+  raise(result.total_connections, next.total_connections);
+  raise(result.closed_connections, next.closed_connections);
+  raise(result.refused_connections, next.refused_connections);
+  raise(result.peak_connections, next.peak_connections);
+  raise(result.total_requests, next.total_requests);
+  raise(result.bytes_in, next.bytes_in);
+  raise(result.bytes_out, next.bytes_out);
+  raise(result.error_count, next.error_count);
+  raise(result.response_time_sum_us, next.response_time_sum_us);
+  raise(result.response_time_count, next.response_time_count);
+  raise(result.dropped_records, next.dropped_records);
+  for (std::size_t i = 0; i < result.response_time.size(); ++i)
+    raise(result.response_time[i], next.response_time[i]);
+  for (std::size_t i = 0; i < result.reasons.size(); ++i) raise(result.reasons[i], next.reasons[i]);
+  if (is_sane) sum = std::move(result);
+  return is_sane;
 }
 
 static registry::ServerCounts counts_of(const wire::CounterTotals& totals) {
@@ -102,13 +117,23 @@ void Recorder::find_files() {
 }
 
 void Recorder::read(Life& life, bool is_live) {
+  // The file is the worker's, which may be hostile: sums must never run over.
+  const auto now = std::chrono::steady_clock::now();
+  const double seconds = life.last_read ? std::chrono::duration<double>(now - *life.last_read).count() : 0.0;
+  const std::uint64_t most = life.last_read || is_live
+                                 ? static_cast<std::uint64_t>((seconds + 10.0) * most_per_second)
+                                 : most_before_us;
+  life.last_read = now;
   for (File& file : life.files) {
     if (file.is_final) continue;
     try {
       const bool is_free = !is_live && !wire::counter_file_in_use(file.fd.get());  // asked before it is read
       for (const auto& totals : wire::read_counters(file.fd.get())) {
-        auto [at, is_new] = life.seen.try_emplace(totals.server_id, totals);
-        if (!is_new) raise_to(at->second, totals);
+        auto [at, is_new] =
+            life.seen.try_emplace(totals.server_id, wire::CounterTotals{.server_id = totals.server_id});
+        if (raise_to(at->second, totals, most) || std::exchange(life.is_false, true)) continue;
+        Logger{"recorder"}.error("a worker counts what it cannot have done",
+                                 field("path", file.path) + field("server", totals.server_id));
       }
       file.is_final = is_free;
     } catch (const Error& error) {
@@ -162,14 +187,16 @@ void Recorder::flush(const std::map<std::string, std::string>& live) {
                                        .started_at = now_text()});
       }
       for (const auto& [id, rows] : changed) registry::put_counts(db, id, rows);
-      for (const std::string& id : final_ones) registry::fold_incarnation(db, id);
       registry::put_rates(db, new_rates);
     });
     if (!is_written) return;
     for (const std::string& id : new_ones) lives_[id].registered = true;
     for (const auto& [id, rows] : changed) lives_[id].written = lives_[id].seen;
-    for (const std::string& id : final_ones) finished_.insert(lives_.extract(id));
   }
+  // One by one: counts that cannot be added up must not hold up those of others.
+  for (const std::string& id : final_ones)
+    if (store_.write([&id](Database& db) { registry::fold_incarnation(db, id); }))
+      finished_.insert(lives_.extract(id));
   unlink_finished();
 }
 

@@ -45,6 +45,8 @@ class Recorder {
   struct Life {
     std::string group;
     bool registered = false;
+    bool is_false = false;  ///< it counted what cannot be; said once
+    std::optional<std::chrono::steady_clock::time_point> last_read;
     std::vector<File> files;
     std::map<std::string, wire::CounterTotals> seen;     ///< by server; only ever grow
     std::map<std::string, wire::CounterTotals> written;  ///< as in the registry

@@ -147,6 +147,7 @@ class Supervisor final : public WorkerEvents {
   // supervisor_servers.cc: one server
   void take_row(ManagedServer& server);
   void apply_row(ManagedServer& server, bool force);
+  ListenSocket open_in_place(ManagedServer& server, const Endpoint& wanted, int backlog);
   bool open_listener(ManagedServer& server, const wire::ServerConfig& config);
   void drive(ManagedServer& server);
   void drive_stop(ManagedServer& server);
@@ -167,6 +168,10 @@ class Supervisor final : public WorkerEvents {
   WorkerSpec spec_of(const ManagedServer& server) const;
   void queue_config(ManagedServer& server);
   void send_configs(Worker& worker, const std::set<std::string>& ids);
+  void send_config_frame(Worker& worker, wire::WorkerConfig frame);
+  void tell_own_ports();
+  void replace(Worker& worker);
+  void listen_again(ManagedServer& server);
   void send_log(Worker& worker, const std::string& tenant_id);
   void follow_name(const registry::Tenant& former);
   void retire_unused();
@@ -196,6 +201,7 @@ class Supervisor final : public WorkerEvents {
   std::map<std::string, wire::Ready> ready_;              ///< by worker group
   std::map<std::string, wire::WorkerStatus> status_;      ///< by worker group
   wire::ResolverConfig resolver_;
+  wire::OwnPortsFrame own_ports_;  ///< as the workers know them
   Certificates certificates_;
 
   std::map<std::int64_t, Expected> expected_;

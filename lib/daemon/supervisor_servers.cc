@@ -76,6 +76,26 @@ void Supervisor::apply_row(ManagedServer& server, bool force) {
   server.config = std::move(next);
 }
 
+/// A listening socket there. Where the server's own one stands in the way (the same port on an address that
+/// overlaps), that one goes first, and comes back when the new one cannot be had.
+ListenSocket Supervisor::open_in_place(ManagedServer& server, const Endpoint& wanted, int backlog) {
+  try {
+    return open_listen_socket(wanted, backlog);
+  } catch (const Error& error) {
+    const bool is_mine =
+        server.listener && wanted.port != 0 && server.listener->socket.bound.port == wanted.port;
+    if (error.kind() != ErrorKind::conflict || !is_mine) throw;
+  }
+  const ListenSocket& old = server.listener->socket;
+  ::shutdown(old.fd.get(), SHUT_RDWR);
+  try {
+    return open_listen_socket(wanted, backlog);
+  } catch (const Error&) {
+    if (!keep_listening(old, backlog)) close_listeners(server);
+    throw;
+  }
+}
+
 /// Makes `listener` what the configuration wants; false (with `rejection` set) when that cannot be had.
 bool Supervisor::open_listener(ManagedServer& server, const wire::ServerConfig& config) {
   const auto address = IpAddress::parse(config.listen_addr);
@@ -92,7 +112,7 @@ bool Supervisor::open_listener(ManagedServer& server, const wire::ServerConfig& 
     return true;
   }
   try {
-    Listener next{.socket = open_listen_socket(wanted, static_cast<int>(backlog)),
+    Listener next{.socket = open_in_place(server, wanted, static_cast<int>(backlog)),
                   .wanted = wanted,
                   .backlog = backlog,
                   .number = next_listener_++};
@@ -241,6 +261,7 @@ void Supervisor::on_config_ack(ManagedServer& server, const wire::Ack& ack) {
     server.config = server.good;
     if (server.old_listener) server.listener = std::move(server.old_listener);
     server.old_listener.reset();
+    listen_again(server);  // open_in_place() may have shut it down
     if (!server.config) server.listener.reset();
   }
   drive(server);

@@ -31,6 +31,7 @@ void Supervisor::turn() {
       worker->kill(error.what());  // counter files cannot be made: its servers say so until they can
     }
   }
+  tell_own_ports();
   write_states();
   forget_removed();
   if (!is_shutting_down()) retire_unused();
@@ -43,6 +44,18 @@ void Supervisor::turn() {
   if (is_settled_ || !has_read_ || now.pending > 0) return;
   is_settled_ = true;
   if (on_settled) on_settled();
+}
+
+/// Every worker knows the ports of all: none of them may be a client's destination.
+void Supervisor::tell_own_ports() {
+  wire::OwnPortsFrame now;
+  for (const auto& [id, server] : servers_)
+    for (const auto* listener : {&server.listener, &server.old_listener})
+      if (*listener) now.ports.push_back((*listener)->socket.bound.port);
+  std::ranges::sort(now.ports);
+  if (now == own_ports_) return;
+  own_ports_ = std::move(now);
+  for (const auto& worker : workers_) worker->send(wire::FrameType::own_ports, to_json(own_ports_));
 }
 
 /// Whether the figures of a worker moved enough to be worth a write.

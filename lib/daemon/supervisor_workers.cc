@@ -1,4 +1,5 @@
 #include <algorithm>
+#include <asio/post.hpp>
 
 #include "lib/base/error.h"
 #include "lib/daemon/supervisor.h"
@@ -9,6 +10,8 @@ using std::chrono::milliseconds;
 
 /// How long clients may wait in the accept queue for a worker that is being replaced.
 static constexpr milliseconds long_absence{1'000};
+/// Configurations of several servers share a frame up to this.
+static constexpr std::size_t config_frame_size = 4 << 20;
 
 WorkerSpec Supervisor::spec_of(const ManagedServer& server) const {
   const auto& tenant = tenant_of(server)->tenant;
@@ -63,7 +66,29 @@ void Supervisor::send_configs(Worker& worker, const std::set<std::string>& ids) 
   worker.pass_counters();
   for (const std::string& tenant : tenants)
     if (logs_sent_[&worker].insert(tenant).second) send_log(worker, tenant);
-  worker.send(wire::FrameType::config, to_json(frame));
+  send_config_frame(worker, std::move(frame));
+}
+
+/// In frames that a channel takes: certificates and authorities of many servers are megabytes.
+void Supervisor::send_config_frame(Worker& worker, wire::WorkerConfig frame) {
+  const std::string body = to_json(frame);
+  if (body.size() <= config_frame_size) return worker.send(wire::FrameType::config, body);
+  if (frame.servers.size() > 1) {
+    const auto middle = frame.servers.begin() + std::ssize(frame.servers) / 2;
+    wire::WorkerConfig rest{.tenants = {}, .servers = {middle, frame.servers.end()}};
+    frame.servers.erase(middle, frame.servers.end());
+    send_config_frame(worker, std::move(frame));
+    return send_config_frame(worker, std::move(rest));
+  }
+  if (body.size() <= wire::FrameChannel::max_body) return worker.send(wire::FrameType::config, body);
+  const wire::Ack refusal{.server_id = frame.servers.front().id,
+                          .generation = frame.servers.front().generation,
+                          .error = "its certificates and authorities are too large: " +
+                                   std::to_string(body.size() >> 20) + " MiB"};
+  asio::post(io_, [this, refusal] {
+    const auto found = servers_.find(refusal.server_id);
+    if (found != servers_.end()) on_config_ack(found->second, refusal);
+  });
 }
 
 void Supervisor::send_log(Worker& worker, const std::string& tenant_id) {
@@ -86,6 +111,7 @@ void Supervisor::retire_unused() {
 
 void Supervisor::on_worker_start(Worker& worker) {
   worker.send(wire::FrameType::resolver, to_json(resolver_));
+  worker.send(wire::FrameType::own_ports, to_json(own_ports_));
   logs_sent_[&worker].clear();
   refusers_.erase(&worker);
   dirty_workers_.insert(worker.spec().group);
@@ -123,6 +149,7 @@ void Supervisor::on_worker_ack(Worker& worker, const wire::Ack& ack) {
 
 void Supervisor::on_worker_event(Worker& worker, const wire::Event& event) {
   const auto found = servers_.find(event.server_id);
+  if (event.kind == "leaving") return replace(worker);
   if (event.kind == "drained") {
     if (found == servers_.end() || found->second.worker != &worker || !found->second.draining) return;
     found->second.draining = false;
@@ -138,6 +165,29 @@ void Supervisor::on_worker_event(Worker& worker, const wire::Event& event) {
       "worker event", field("kind", event.kind) + field("server", reference) + field("detail", event.detail));
   const std::string tenant = found == servers_.end() ? "" : found->second.desired.server.tenant;
   events_.push_back({.kind = event.kind, .tenant = tenant, .object = reference, .detail = event.detail});
+  schedule_turn();
+}
+
+/// One of a socket's holders may have shut it down.
+void Supervisor::listen_again(ManagedServer& server) {
+  if (!server.listener) return;
+  if (keep_listening(server.listener->socket, static_cast<int>(server.listener->backlog))) return;
+  close_listeners(server);
+  server.retry_at = std::chrono::steady_clock::now();
+}
+
+/// Somebody told a worker to end: it drains, and another one takes its servers at once.
+void Supervisor::replace(Worker& worker) {
+  if (is_shutting_down() || worker.is_retiring()) return;
+  Logger{"supervisor"}.warn("worker was told to end", field("group", worker.spec().group));
+  worker.retire(drain_timeout());
+  for (auto& [id, server] : servers_) {
+    if (server.worker != &worker) continue;
+    server.forget_worker_state();
+    server.worker = nullptr;
+    listen_again(server);
+    drive(server);
+  }
   schedule_turn();
 }
 
@@ -169,11 +219,7 @@ void Supervisor::on_worker_death(Worker& worker, const std::string& why, std::op
     if (server.worker != &worker) continue;
     server.forget_worker_state();
     if (!pause) server.worker = nullptr;
-    if (pause && server.listener &&
-        !keep_listening(server.listener->socket, static_cast<int>(server.listener->backlog))) {
-      close_listeners(server);
-      server.retry_at = std::chrono::steady_clock::now();
-    }
+    if (pause) listen_again(server);
     if (server.is_wanted() && pause && server.listener) {
       report(server, "error", "its worker is being replaced", "worker died: " + why);
       if (pause > long_absence) refusers_[&worker]->watch(server.listener->socket.fd.get());

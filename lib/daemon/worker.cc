@@ -157,7 +157,7 @@ void Worker::pass_counters() {
 void Worker::handle(wire::Frame frame) {
   switch (frame.type) {
     case wire::FrameType::ready:
-      is_ready_ = true;
+      if (std::exchange(is_ready_, true)) break;
       return events_.on_worker_ready(*this, wire::from_json<wire::Ready>(frame.body));
     case wire::FrameType::ack:
       return events_.on_worker_ack(*this, wire::from_json<wire::Ack>(frame.body));
@@ -170,6 +170,7 @@ void Worker::handle(wire::Frame frame) {
     case wire::FrameType::listen:
     case wire::FrameType::unlisten:
     case wire::FrameType::drain:
+    case wire::FrameType::own_ports:
     case wire::FrameType::probe:
     case wire::FrameType::resolver:
     case wire::FrameType::counters:
@@ -177,7 +178,7 @@ void Worker::handle(wire::Frame frame) {
     case wire::FrameType::log_level:
       break;
   }
-  throw Error{ErrorKind::failed, "channel: a worker sent a frame that only the daemon may send"};
+  throw Error{ErrorKind::failed, "channel: a worker sent a frame that it may not send"};
 }
 
 }  // namespace arcus::daemon

@@ -14,7 +14,7 @@
 #include "lib/daemon/counter_segments.h"
 #include "lib/daemon/worker_log.h"
 #include "lib/daemon/worker_process.h"
-#include "lib/wire/config.h"
+#include "lib/wire/messages.h"
 
 namespace arcus::daemon {
 

@@ -15,6 +15,8 @@
 namespace arcus::daemon {
 
 static constexpr std::size_t most_line = 4096;
+/// What is read before others get their turn; more than a pipe holds.
+static constexpr std::size_t most_at_once = 128 * 1024;
 
 static constexpr std::pair<std::string_view, LogLevel> levels[] = {{"debug", LogLevel::debug},
                                                                    {"error", LogLevel::error},
@@ -58,13 +60,15 @@ struct WorkerLog::Shared : std::enable_shared_from_this<WorkerLog::Shared> {
   /// Takes what is there; false at the end of the file.
   bool read() {
     std::array<char, 8192> buffer{};
-    for (;;) {
+    for (std::size_t taken = 0; taken < most_at_once;) {
       const ssize_t n = ::read(pipe.native_handle(), buffer.data(), buffer.size());
       if (n < 0 && errno == EINTR) continue;
       if (n <= 0) return n < 0 && errno == EAGAIN;
+      taken += static_cast<std::size_t>(n);
       text.append(buffer.data(), static_cast<std::size_t>(n));
       log_lines();
     }
+    return true;
   }
 
   void log_lines() {

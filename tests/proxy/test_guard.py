@@ -75,6 +75,22 @@ def no_self_connection(w):
         equal(get(port, f"http://127.0.0.1:{target}/").status in (403, 508), True, str(target))
 
 
+@test("a listener of another tenant is no destination either, whatever the rules say")
+def others_listeners(w):
+    w.init("acme", "globex")
+    w.allow_loopback("acme")
+    port = w.server("http", "acme/web", "--set", "connect_ports=*")
+    w.run()
+    origin = Origin(answer_with())
+    equal(get(port, origin.url + "/").status, 200)
+    inner = w.server("tcp", "globex/inner", "--backend", origin.address)
+    w.wait_status("globex/inner", "running")
+    until(lambda: get(port, f"http://127.0.0.1:{inner}/").status == 403, 5 * w.patience, "refused")
+    contains(exchange(port, f"CONNECT 127.0.0.1:{inner} HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode()).decode(), " 403 ")
+    w.ctl("server", "stop", "globex/inner")
+    until(lambda: get(port, f"http://127.0.0.1:{inner}/").status == 502, 5 * w.patience, "nobody's any more")
+
+
 @test("a non-loopback http server without auth or client rule: exit 2 with both ways out; --allow-open works, doctor warns (U18)")
 def open_proxy(w):
     w.init("acme")

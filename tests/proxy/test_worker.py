@@ -169,3 +169,27 @@ def resources(w):
     w.run()
     until(lambda: int(w.value("SELECT coalesce(max(rss_bytes), 0) FROM worker") or 0) > 100000, 5 * w.patience, "rss")
     until(lambda: int(w.value("SELECT open_fds FROM worker") or 0) > 3, 15, "descriptors")
+
+
+@test("a worker that somebody tells to end drains, another takes its servers at once, and status never says otherwise", timeout=60)
+def told_to_end(w):
+    w.init("acme")
+    w.allow_loopback("acme")
+    port = w.server("http", "acme/web", "--set", "connect_ports=*", "--drain-timeout", "20s")
+    w.run()
+    echoing = Origin(lambda connection, origin: [connection.sendall(data) for data in iter(lambda: connection.recv(4096), b"")])
+    first = w.worker_of("acme")
+    with connect(port) as tunnel:
+        tunnel.sendall(f"CONNECT {echoing.address} HTTP/1.1\r\nHost: a\r\n\r\n".encode())
+        contains(tunnel.recv(4096).decode(), " 200 ")
+        os.kill(first, signal.SIGTERM)
+        origin = Origin(answer_with())
+        until(lambda: w.worker_of("acme") != first, 5 * w.patience, "a successor")
+        until(lambda: get_works(port, origin.url), 5 * w.patience, "an answer from it")
+        w.wait_status("acme/web", "running")
+        tunnel.sendall(b"still here")
+        equal(tunnel.recv(4096), b"still here")
+        assert processes.alive(first)
+    assert processes.wait_gone(first, 10 * w.patience)
+    equal(w.show("acme/web")["status"], "running")
+    until(lambda: w.show("acme/web")["stats"]["active_connections"] == 0, 10 * w.patience, "the tunnel was counted to its end")

@@ -152,6 +152,19 @@ TEST_CASE("supervisor: a dead worker is replaced, the sockets stay, its servers 
   CHECK(world.number("SELECT count(*) FROM event WHERE kind = 'worker_died'") == 1);
 }
 
+TEST_CASE("supervisor: an address that overlaps the old one on its port takes its place, and back") {
+  World world;
+  const auto server = world.add("acme", "web");
+  REQUIRE(world.reaches(server, "running"));
+  const std::string port = std::to_string(world.bound(server).port);
+  for (const char* address : {"0.0.0.0", "127.0.0.1", "::"}) {
+    world.set(server, {{"listen_addr", address}, {"listen_port", port}, {"allow_open", "1"}});
+    REQUIRE(world.until([&] { return world.bound(server).address == *IpAddress::parse(address); }));
+    REQUIRE(world.reaches(server, "running"));
+    CHECK(is_taken(world.bound(server)));
+  }
+}
+
 TEST_CASE("supervisor: a busy port is an error that names the holder, and heals when the port is freed") {
   World world;
   auto holder = std::make_unique<ListenSocket>(open_listen_socket({*IpAddress::parse("127.0.0.1"), 0}, 1));
