@@ -124,9 +124,9 @@ void put_health(Database& db, const std::vector<HealthResult>& results) {
   for (const HealthResult& r : results) {
     auto st = db.query(
         "SELECT st.health, t.name || '/' || s.name FROM server s JOIN tenant t ON t.id = s.tenant_id "
-        "JOIN server_state st ON st.server_id = s.id WHERE s.id = ?",
+        "JOIN server_state st ON st.server_id = s.id WHERE s.id = ? AND st.status = 'running'",
         r.server_id);
-    if (!st.step()) continue;
+    if (!st.step()) continue;  // stopped while it was asked
     const auto [before, object] = st.row<std::string, std::string>();
     db.exec(
         "UPDATE server_state SET health = ?1, health_detail = ?2, health_latency_ms = ?3, "
