@@ -1,7 +1,9 @@
 """Health of listeners and of backends, written back and shown everywhere."""
+import datetime
 import os
 import signal
 
+from certificates import authority, certificate
 from harness import contains, equal, test, until
 from traffic import Origin, echo
 
@@ -72,3 +74,23 @@ def backend_down(w):
     revived = Origin(echo, port=dead)
     until(lambda: [exchange(port, b"x", half_close=True), down()][1] == "up", 45 * w.patience, "up again", 0.2)
     assert revived.connections > 0
+
+
+@test("a certificate that ends within 30 days makes its server degraded, with the day; a longer one heals it")
+def ending_certificate(w):
+    authority(w)
+    certificate(w, "site", "example.test", days=10)
+    certificate(w, "fresh", "example.test", days=90)
+    w.init("acme")
+    w.ctl("config", "set", "health_interval_ms=300")
+    w.server("https", "acme/s", "--cert", w.path("site.pem"), "--key", w.path("site.key"))
+    w.run()
+    until(lambda: w.show("acme/s")["health"]["status"] == "degraded", 10 * w.patience, "degraded", 0.1)
+    day = (datetime.datetime.now(datetime.timezone.utc) + datetime.timedelta(days=10)).strftime("%Y-%m-%d")
+    contains(w.show("acme/s")["health"]["detail"], "certificate expires on " + day)
+    contains(w.sqlite("SELECT * FROM problems;").out, "acme/s", "expires on")
+    contains(w.ctl("health", "acme/s").out, "degraded")
+    for kind in ("pem", "key"):
+        os.replace(w.path(f"fresh.{kind}"), w.path(f"site.{kind}"))
+    w.ctl("server", "reload", "acme/s")
+    until(lambda: w.show("acme/s")["health"]["status"] == "healthy", 10 * w.patience, "healthy again", 0.1)
