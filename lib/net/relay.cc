@@ -77,18 +77,20 @@ void Relay::run() {
     handler_.on_relayed(std::exchange(client_.moved, 0), std::exchange(backend_.moved, 0));
     idle_->arm(deadline_);
   }
-  const bool client_gone =
-      client_.stream.broken() && (client_.finished || !client_.backlog.empty() || client_.piped > 0);
   if (forth == Flow::failed || back == Flow::failed) {
     finish(failure_);
-  } else if (client_gone || (backend_.stream.broken() && backend_.finished)) {
-    finish(client_gone ? Reason::client_closed
-                       : Reason::upstream_closed);  // a reset that no read or write will tell of
   } else if (client_.finished && backend_.finished) {
     finish(Reason::ok);
+  } else if (is_lost(client_) || (backend_.finished && backend_.stream.broken())) {
+    finish(is_lost(client_) ? Reason::client_closed : Reason::upstream_closed);
   } else if (forth == Flow::busy || back == Flow::busy) {
     context_.poller.defer(*this);
   }
+}
+
+/// A reset that no read or write will tell of: that direction is over, or waits for the other side.
+bool Relay::is_lost(const Side& side) noexcept {
+  return side.stream.broken() && (side.finished || !side.backlog.empty() || side.piped > 0);
 }
 
 Relay::Flow Relay::pump(Side& from, Side& to) {

@@ -79,6 +79,7 @@ class Relay final : private StreamHandler, private DeadlineHandler, private Defe
   Flow drain_pipe(Side& from, Side& to);
   Flow fail(const Side& side) noexcept;
   bool pass_end(Side& from, Side& to);
+  static bool is_lost(const Side& side) noexcept;
   void end_idle(Side& from, Side& to) noexcept;
   void give_pipe(Side& side) noexcept;
   void finish(Reason reason);

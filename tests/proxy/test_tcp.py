@@ -1,6 +1,7 @@
 """The tcp relay: bytes, half-close, balancing, failover, timeouts."""
 import os
 import socket
+import struct
 import threading
 import time
 
@@ -109,6 +110,28 @@ def idle(w):
     busy.close()
     assert time.monotonic() - began < 5 * w.patience
     until(lambda: "idle_timeout" in str(w.query("SELECT reason FROM server_reason WHERE count > 0")), 5 * w.patience, "counted")
+
+
+@test("a client that ended its side and is then reset is noticed at once, not by idle_timeout")
+def reset_after_end(w):
+    origin = Origin(silent)
+    w.init("acme")
+    port = w.server("tcp", "acme/db", "--backend", origin.address)
+    w.run()
+    with connect(port) as connection:
+        connection.sendall(b"question")
+        connection.shutdown(socket.SHUT_WR)
+        until(lambda: origin.received == b"question", 5 * w.patience, "the question came")
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    until(lambda: w.show("acme/db")["stats"]["active_connections"] == 0, 5 * w.patience, "ended")
+    contains(str(w.query("SELECT reason FROM server_reason WHERE count > 0")), "client_closed")
+
+
+def silent(connection, origin):
+    """Reads to the end and says nothing for a long time."""
+    while data := connection.recv(65536):
+        origin.note(data)
+    time.sleep(60)
 
 
 @test("idle_timeout of a client that took not all it was sent is a reset, never an end that looks whole", timeout=30)
