@@ -5,9 +5,11 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <exception>
 #include <utility>
 
 #include "lib/base/error.h"
+#include "lib/base/log.h"
 #include "lib/runtime/thread.h"
 
 namespace arcus {
@@ -36,7 +38,14 @@ void Mailbox::on_events(std::uint32_t) {
     const std::lock_guard lock(mutex_);
     batch.swap(tasks_);
   }
-  for (const auto& task : batch) task(owner_);
+  for (const auto& task : batch) {
+    try {
+      task(owner_);
+    } catch (const std::exception& error) {  // the others still have their turn
+      static const Logger log("thread");
+      log.error("internal", field("error", error.what()));
+    }
+  }
 }
 
 }  // namespace arcus

@@ -1,10 +1,13 @@
 #include "lib/runtime/sandbox.h"
 
 #include <grp.h>
+#include <linux/capability.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
+#include <array>
 #include <cerrno>
 #include <csignal>
 
@@ -21,6 +24,14 @@ static void change_identity(uid_t uid, gid_t gid) {
   if (uid != 0 && ::setuid(0) == 0) throw Error{ErrorKind::permission, "root could be taken back"};
 }
 
+/// Also those that a service manager gave the daemon for low ports (ambient ones survive exec).
+static void drop_capabilities() noexcept {
+  static_cast<void>(::prctl(PR_CAP_AMBIENT, PR_CAP_AMBIENT_CLEAR_ALL, 0, 0, 0));
+  __user_cap_header_struct header{.version = _LINUX_CAPABILITY_VERSION_3, .pid = 0};
+  const std::array<__user_cap_data_struct, _LINUX_CAPABILITY_U32S_3> none{};
+  static_cast<void>(::syscall(SYS_capset, &header, none.data()));
+}
+
 SandboxState enter_sandbox(const SandboxRequest& request) {
   if (request.uid >= 0 && ::geteuid() == 0)
     change_identity(static_cast<uid_t>(request.uid),
@@ -33,6 +44,7 @@ SandboxState enter_sandbox(const SandboxRequest& request) {
   SandboxState state;
   if (request.mode == "off") return state;
   static_cast<void>(::prctl(PR_SET_DUMPABLE, 0));
+  drop_capabilities();
   state.no_new_privs = ::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0;
   state.landlock_abi = restrict_with_landlock();
   state.seccomp = restrict_with_seccomp();
