@@ -136,7 +136,7 @@ void HttpSession::dial() {
   if (!exchange.dial_until) exchange.dial_until = now + server.connection_timeout();
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(*exchange.dial_until - now);
   const auto timeout =
-      std::clamp(left, std::chrono::milliseconds{1}, server.connection_timeout() / (more ? 3 : 1));
+      std::max(std::chrono::milliseconds{1}, std::min(left, server.connection_timeout() / (more ? 3 : 1)));
   if (exchange.backend != nullptr && !exchange.has_parent())
     return exchange.dialer->start(to_backend(connection_, *exchange.backend, timeout));
   ConnectRequest request = to_target(connection_, exchange.host, exchange.port, exchange.backend, timeout);
