@@ -313,12 +313,7 @@ def broken_bodies(w):
         origin = Origin(raw_answer(b"HTTP/1.1 200 OK\r\n" + rest))
         with connect(port) as connection:
             connection.sendall(f"GET {origin.url}/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
-            got = b""
-            try:
-                while data := connection.recv(65536):
-                    got += data
-            except ConnectionResetError:
-                pass
+            got = read_all(connection)
         # 502 when the fault was seen before the head was sent
         assert status_of(got) in (200, 502, None), f"{name}: {got!r}"
         if status_of(got) == 200:
