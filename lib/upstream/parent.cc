@@ -119,7 +119,7 @@ void ParentHandshake::step() {
       if (reply_[1] != 0)
         return fail(Reason::upstream_protocol, "the parent proxy does not accept our credentials");
       wait_ = Wait::socks_reply;
-      output_ = request_;
+      output_ += request_;  // the parent may have answered ahead
       reply_.clear();
       return;
     case Wait::socks_reply:
@@ -169,11 +169,11 @@ void ParentHandshake::take_socks_method() {
   reply_.clear();
   if (method == no_login) {
     wait_ = Wait::socks_reply;
-    output_ = request_;
+    output_ += request_;  // the parent may have answered ahead
     return;
   }
   wait_ = Wait::socks_login;
-  output_ = '\1';
+  output_ += "\1";
   for (const std::string& text : {link_.user_name, link_.password}) {
     output_ += static_cast<char>(text.size());
     output_ += text;
