@@ -180,7 +180,6 @@ IoResult TlsLayer::read(Stream& stream, std::span<char> into) {
   std::size_t total = 0;
   std::size_t taken = 0;
   const Call call(*this, stream);
-  unrewarded_ = 0;
   while (total < into.size() && taken < max_at_once) {
     std::size_t got = 0;
     if (SSL_read_ex(ssl_, into.data() + total, into.size() - total, &got) == 1) {

@@ -72,7 +72,7 @@ class TlsLayer final : public StreamLayer {
 
   ssl_st* ssl_;
   Stream* stream_ = nullptr;    ///< during a call only
-  std::size_t unrewarded_ = 0;  ///< read from the socket since there was a plain byte, in this call
+  std::size_t unrewarded_ = 0;  ///< read from the socket since there was a plain byte
   Backlog unsent_;              ///< encrypted, not yet taken by the socket
   std::size_t held_back_ = 0;   ///< plain bytes that were encrypted but not reported as taken
   bool pending_ : 1 = false;
