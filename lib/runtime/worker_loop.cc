@@ -164,14 +164,23 @@ void WorkerLoop::on_listen(const wire::ListenFrame& frame, UniqueFd socket) {
   entry->listening = std::make_shared<ListeningSocket>(std::move(socket));
   entry->port = entry->config->wire.listen_port;
   facts_->add_port(entry->port);
+  // First all resume, then any listens: a thread hands clients to another, which must not take them for late
+  // ones.
+  const std::uint64_t number = entry->config->number;
   on_all_threads(
-      [number = entry->config->number, listening = entry->listening](DataThread& thread) {
-        ServerOnThread* server = thread.find_server(number);
-        if (server) server->resume();
-        if (!server || !thread.listen(number, listening))
-          throw Error{ErrorKind::failed, "the listening socket cannot be watched"};
+      [number](DataThread& thread) {
+        if (ServerOnThread* server = thread.find_server(number)) server->resume();
       },
-      [this, frame](const std::string& error) { ack_listen(frame, error); });
+      [this, frame, number, listening = entry->listening](const std::string&) {
+        const ServerEntry* now = table_.find(frame.server_id);
+        if (!now || now->listening != listening) return ack_listen(frame, "told to stop listening meanwhile");
+        on_all_threads(
+            [number, listening](DataThread& thread) {
+              if (!thread.find_server(number) || !thread.listen(number, listening))
+                throw Error{ErrorKind::failed, "the listening socket cannot be watched"};
+            },
+            [this, frame](const std::string& error) { ack_listen(frame, error); });
+      });
 }
 
 void WorkerLoop::on_unlisten(const wire::ListenFrame& frame) {

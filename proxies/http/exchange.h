@@ -62,7 +62,6 @@ struct RequestFacts {
   Notes notes;
   SteadyTime started;
   std::string host;  ///< as the rules judge it
-  std::optional<IpAddress> literal;
   std::optional<Endpoint> address;
   std::uint16_t port = 0;
   std::uint16_t status = 0;
@@ -92,6 +91,7 @@ struct Exchange : RequestFacts {
   std::string upgrade;        ///< what it may switch to; empty = nothing
 
   // Where it goes.
+  std::optional<IpAddress> literal;
   bool reusable = false;  ///< may take a kept connection: can be sent again if that turns out dead
   bool retried = false;
   const policy::SpecialRange* denied_range = nullptr;
