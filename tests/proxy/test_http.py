@@ -187,6 +187,37 @@ def framing(w):
     contains(received[-1].decode(), "abc", "de")
 
 
+@test("interim answers that the client takes late all come, before the final one is even sent")
+def late_interims(w):
+    port = proxy(w)
+    taken = threading.Event()
+    hint = b"HTTP/1.1 103 Early Hints\r\nX: " + b"h" * 60000 + b"\r\n\r\n"
+
+    def serve(connection, origin):
+        read_head(connection)
+        for _ in range(12):
+            connection.sendall(hint)
+        taken.wait(20)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nlast")
+    origin = Origin(serve)
+    with socket.socket() as connection:
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG, 536)  # its send buffer starts by segments
+        connection.settimeout(20)
+        connection.connect(("127.0.0.1", port))
+        connection.sendall(f"GET {origin.url}/ HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n".encode())
+        time.sleep(0.5)
+        got = b""
+        while got.count(b"\r\n\r\n") < 12:
+            piece = connection.recv(65536)
+            assert piece, f"ended after {len(got)} bytes"
+            got += piece
+        taken.set()
+        while piece := connection.recv(65536):
+            got += piece
+    equal((got.count(b"HTTP/1.1 103 "), got.count(b"h" * 60000), got.endswith(b"\r\n\r\nlast")), (12, 12, True))
+
+
 @test("answers without body (HEAD, 204, 304), close-delimited bodies, an early break is seen by the client")
 def bodiless_and_broken(w):
     port = proxy(w)

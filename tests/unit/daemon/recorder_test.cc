@@ -77,6 +77,28 @@ TEST_CASE("recorder: counts are absolute while the worker lives, folded and unli
   CHECK(registry.number(total) == 17);
 }
 
+TEST_CASE("recorder: counts that no worker can have made are not taken, and hold up nobody's") {
+  TestRegistry registry;
+  const auto one = registry.add("acme", "one"), two = registry.add("acme", "two");
+  Store store{registry.paths.db, TestRegistry::catalog()};
+  Recorder recorder{store, registry.paths.run_dir};
+  CountingWorker worker{registry.paths};
+  worker.slot(one.id).total_connections.add(3);
+  worker.slot(two.id).total_connections.add(5);
+  recorder.flush(live);
+  worker.slot(one.id).bytes_in.add(~std::uint64_t{0} / 2);
+  worker.slot(one.id).total_connections.add(100);
+  worker.slot(two.id).total_connections.add(5);
+  recorder.flush(live);
+  CHECK(registry.number(total) == 3 + 10);
+  CHECK(registry.number("SELECT sum(bytes_in) FROM server_counter") == 0);
+  worker.die();
+  recorder.flush({});
+  CHECK(registry.number(total) == 3 + 10);
+  CHECK(registry.number("SELECT count(*) FROM worker_incarnation") == 0);
+  CHECK(files_in(registry.paths.run_dir) == 0);
+}
+
 TEST_CASE("recorder: a worker that outlives its daemon is counted by the next one, each count once") {
   TestRegistry registry;
   const auto server = registry.add("acme", "web");

@@ -135,6 +135,19 @@ TEST_CASE("supervisor: one worker per tenant, and none for nothing") {
   CHECK(world.state(a1).status == "running");
 }
 
+TEST_CASE("supervisor: configurations too large for one frame come in several") {
+  World world;
+  std::vector<registry::Server> servers;
+  for (int i = 0; i < 20; ++i) {
+    servers.push_back(
+        world.add("acme", "s" + std::to_string(i), {{"config.x_pad", std::string(1 << 20, 'p')}}));
+    REQUIRE(world.reaches(servers.back(), "running"));
+  }
+  ::kill(world.supervisor->workers().front()->pid(), SIGKILL);
+  REQUIRE(world.until([&] { return world.state(servers.front()).status == "error"; }));
+  for (const auto& server : servers) REQUIRE(world.reaches(server, "running"));
+}
+
 TEST_CASE("supervisor: a dead worker is replaced, the sockets stay, its servers say why meanwhile") {
   World world;
   const auto server = world.add("acme", "web");

@@ -69,6 +69,14 @@ TEST_CASE("observed: health transitions become history, a stopped server has no 
   CHECK(r.text("SELECT health FROM servers") == "healthy");
   r.write([&] { put_server_state(r.db(), {.server_id = web.id, .status = "stopped"}); }, "daemon");
   CHECK(r.text("SELECT health FROM servers") == "-");
+  // The answer to a probe that was under way when it stopped.
+  r.write(
+      [&] {
+        put_health(r.db(), {{.server_id = web.id, .health = "healthy", .detail = {}, .latency_ms = 0.4}});
+      },
+      "daemon");
+  CHECK(r.text("SELECT health FROM servers") == "-");
+  CHECK(r.number("SELECT count(*) FROM health_event") == 1);
 }
 
 TEST_CASE("observed: state of a server that is gone is passed over") {

@@ -211,6 +211,45 @@ TEST_CASE("kill: counts survive the worker, and waiting clients are served by th
   CHECK(waiting.receive(1) == "x");
 }
 
+TEST_CASE("config: answers come in the order of the snapshots, refusals too") {
+  TestWorker worker;
+  Server backend(echo());
+  wire::WorkerConfig good, bad;
+  good.servers = {worker.tcp_config({backend.port()})};
+  bad.servers = {worker.tcp_config({})};
+  bad.servers[0].generation = 2;
+  for (int i = 0; i < 20; ++i) {
+    worker.send(wire::FrameType::config, to_json(good));
+    worker.send(wire::FrameType::config, to_json(bad));
+  }
+  for (int i = 0; i < 20; ++i) {
+    const wire::Ack first = worker.expect_ack(), second = worker.expect_ack();
+    CHECK(first.generation == 1);
+    CHECK(first.error.empty());
+    CHECK(second.generation == 2);
+    CHECK_FALSE(second.error.empty());
+  }
+}
+
+TEST_CASE("drain: each order has its own connections and its own time") {
+  TestWorker worker;
+  Server backend(echo());
+  const std::uint16_t port = worker.serve_tcp({backend.port()});
+  Client before(port);
+  before.send("a");
+  CHECK(before.receive(1) == "a");
+  worker.unlisten("s", 400);
+  worker.listen("s");
+  Client between(port);
+  between.send("b");
+  CHECK(between.receive(1) == "b");
+  worker.unlisten("s", 20'000);
+  CHECK(before.receive_all().empty());  // by the first order
+  ::usleep(300'000);
+  between.send("c");
+  CHECK(between.receive(1) == "c");
+}
+
 TEST_CASE("probe: the daemon's own connection is answered without count, record or backend") {
   TestWorker worker;
   Server backend(echo());
