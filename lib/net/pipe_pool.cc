@@ -8,6 +8,9 @@
 namespace arcus {
 
 std::atomic<int> PipePool::in_use_{0};
+std::atomic<int> PipePool::roomy_{0};
+
+static bool is_roomy(const Pipe& pipe) noexcept { return pipe.capacity >= PipePool::roomy_capacity; }
 
 std::unique_ptr<Pipe> PipePool::take() {
   if (!free_.empty()) {
@@ -21,26 +24,40 @@ std::unique_ptr<Pipe> PipePool::take() {
       auto pipe = std::make_unique<Pipe>();
       pipe->read_end.reset(ends[0]);
       pipe->write_end.reset(ends[1]);
-      // Past a user's pipe budget the kernel hands out tiny ones: those are worse than copying.
-      const int capacity = ::fcntl(ends[0], F_GETPIPE_SZ);
-      if (capacity >= static_cast<int>(min_capacity)) {
-        pipe->capacity = static_cast<std::size_t>(capacity);
-        return pipe;
-      }
+      pipe->capacity = enlarge(*pipe);
+      if (pipe->capacity >= min_capacity) return pipe;
     }
   }
   in_use_.fetch_sub(1, std::memory_order_relaxed);
   return nullptr;
 }
 
-void PipePool::give(std::unique_ptr<Pipe> pipe, bool clean) noexcept {
-  if (!pipe) return;
-  if (clean)
-    free_.push_back(std::move(pipe));
-  else
-    in_use_.fetch_sub(1, std::memory_order_relaxed);
+/// What it holds then. Past a user's pipe budget the kernel enlarges none, and new ones are tiny: those are
+/// worse than copying.
+std::size_t PipePool::enlarge(const Pipe& pipe) noexcept {
+  const int fd = pipe.read_end.get();
+  if (roomy_.fetch_add(1, std::memory_order_relaxed) < max_roomy) {
+    const int capacity = ::fcntl(fd, F_SETPIPE_SZ, static_cast<int>(roomy_capacity));
+    if (capacity >= static_cast<int>(roomy_capacity)) return static_cast<std::size_t>(capacity);
+  }
+  roomy_.fetch_sub(1, std::memory_order_relaxed);
+  const int capacity = ::fcntl(fd, F_GETPIPE_SZ);
+  return capacity > 0 ? static_cast<std::size_t>(capacity) : 0;
 }
 
-PipePool::~PipePool() { in_use_.fetch_sub(static_cast<int>(free_.size()), std::memory_order_relaxed); }
+void PipePool::forget(const Pipe& pipe) noexcept {
+  in_use_.fetch_sub(1, std::memory_order_relaxed);
+  if (is_roomy(pipe)) roomy_.fetch_sub(1, std::memory_order_relaxed);
+}
+
+void PipePool::give(std::unique_ptr<Pipe> pipe, bool clean) noexcept {
+  if (!pipe) return;
+  if (!clean) return forget(*pipe);
+  free_.insert(is_roomy(*pipe) ? free_.end() : free_.begin(), std::move(pipe));
+}
+
+PipePool::~PipePool() {
+  for (const auto& pipe : free_) forget(*pipe);
+}
 
 }  // namespace arcus

@@ -114,6 +114,7 @@ constexpr ConditionalCall conditional_calls[] = {
     {SCMP_SYS(fcntl), 1, SCMP_CMP_EQ, F_SETFD, 0},
     {SCMP_SYS(fcntl), 1, SCMP_CMP_EQ, F_GETFL, 0},
     {SCMP_SYS(fcntl), 1, SCMP_CMP_EQ, F_GETPIPE_SZ, 0},
+    {SCMP_SYS(fcntl), 1, SCMP_CMP_EQ, F_SETPIPE_SZ, 0},
     {SCMP_SYS(fcntl), 1, SCMP_CMP_EQ, F_OFD_SETLK, 0},
 };
 

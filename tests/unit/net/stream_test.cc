@@ -1,4 +1,5 @@
 #include <doctest/doctest.h>
+#include <fcntl.h>
 
 #include "lib/net/backlog.h"
 #include "tests/unit/net/loop.h"
@@ -159,12 +160,25 @@ TEST_CASE("linger: a peer that never ends is cut off after a second or 64 KiB") 
   CHECK(std::chrono::steady_clock::now() - start >= Lingering::patience);
 }
 
-TEST_CASE("pipes: at most 64, clean ones come back, dirty ones do not count any more") {
+TEST_CASE(
+    "pipes: at most 64, 16 of them roomy and given out first, clean ones come back, dirty ones do not "
+    "count") {
   PipePool pool;
   std::vector<std::unique_ptr<Pipe>> pipes;
   while (auto pipe = pool.take()) pipes.push_back(std::move(pipe));
   CHECK(pipes.size() <= std::size_t{PipePool::max_pipes});
-  REQUIRE(pipes.size() >= 2);
+  REQUIRE(pipes.size() > std::size_t{PipePool::max_roomy});
+  for (std::size_t i = 0; i < pipes.size(); ++i) {
+    const bool is_roomy = pipes[i]->capacity == PipePool::roomy_capacity;
+    CHECK(is_roomy == (i < std::size_t{PipePool::max_roomy}));
+    CHECK(pipes[i]->capacity == static_cast<std::size_t>(::fcntl(pipes[i]->read_end.get(), F_GETPIPE_SZ)));
+  }
+  std::swap(pipes[0], pipes[pipes.size() - 2]);
+  pool.give(std::move(pipes[pipes.size() - 2]), true);  // a roomy one, then a common one
+  pool.give(std::move(pipes.back()), true);
+  pipes.pop_back();
+  CHECK((pipes.back() = pool.take())->capacity == PipePool::roomy_capacity);
+  pipes.push_back(pool.take());
   const int kept = pipes.back()->read_end.get();
   pool.give(std::move(pipes.back()), true);
   pipes.pop_back();
@@ -172,6 +186,12 @@ TEST_CASE("pipes: at most 64, clean ones come back, dirty ones do not count any 
   REQUIRE(again);
   CHECK(again->read_end.get() == kept);
   pool.give(std::move(again), false);
-  CHECK(pool.take());
+  CHECK((again = pool.take()));
+  CHECK(again->capacity == PipePool::min_capacity);
+  pool.give(std::move(again), false);
+  pool.give(std::move(pipes.front()), false);
+  pool.give(std::move(pipes[1]), false);
+  CHECK((again = pool.take())->capacity == PipePool::roomy_capacity);
+  pool.give(std::move(again), false);
   for (auto& pipe : pipes) pool.give(std::move(pipe), false);
 }
