@@ -23,18 +23,21 @@ IpAddress IpAddress::v6(const std::array<std::uint8_t, 16>& bytes) noexcept {
   return out;
 }
 
+/// Four decimal numbers of one to three digits. Every request with an address in it comes by here.
 static std::optional<std::uint32_t> parse_v4(std::string_view text) noexcept {
   std::uint32_t value = 0;
+  std::size_t at = 0;
   for (int part = 0; part < 4; ++part) {
-    const std::size_t dot = text.find('.');
-    if ((dot == std::string_view::npos) != (part == 3)) return std::nullopt;
-    const std::string_view digits = text.substr(0, dot);
-    const auto number = digits.size() <= 3 ? parse_integer(digits) : std::nullopt;
-    if (!number || *number < 0 || *number > 255) return std::nullopt;
-    value = value << 8 | static_cast<std::uint32_t>(*number);
-    if (dot != std::string_view::npos) text.remove_prefix(dot + 1);
+    if (part > 0 && (at == text.size() || text[at++] != '.')) return std::nullopt;
+    const std::size_t first = at;
+    std::uint32_t number = 0;
+    for (; at < text.size() && at < first + 3 && text[at] >= '0' && text[at] <= '9'; ++at)
+      number = number * 10 + static_cast<std::uint32_t>(text[at] - '0');
+    const bool padded = at > first + 1 && text[first] == '0';  // octal to others
+    if (at == first || number > 255 || padded) return std::nullopt;
+    value = value << 8 | number;
   }
-  return value;
+  return at == text.size() ? std::optional{value} : std::nullopt;
 }
 
 std::optional<IpAddress> IpAddress::parse(std::string_view text) noexcept {

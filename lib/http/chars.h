@@ -59,16 +59,17 @@ constexpr std::string_view trim_blanks(std::string_view text) noexcept {
 /// True when `text` holds a byte that no field value may: NUL, CR, LF and every other control byte but HTAB.
 inline bool has_control(std::string_view text) noexcept {
   constexpr std::uint64_t ones = 0x0101010101010101, highs = 0x8080808080808080;
-  std::size_t i = 0;
-  for (; i + 8 <= text.size(); i += 8) {
+  const auto is_suspect = [&](std::size_t at) {  // a control byte, a tab, or a false alarm
     std::uint64_t word;
-    std::memcpy(&word, text.data() + i, 8);
+    std::memcpy(&word, text.data() + at, 8);
     const std::uint64_t below_blank = (word - ones * 0x20) & ~word;
     const std::uint64_t without_del = word ^ (ones * 0x7f);
     const std::uint64_t is_del = (without_del - ones) & ~without_del;
-    if (((below_blank | is_del) & highs) != 0)
-      break;  // a control byte, a tab, or a false alarm: look closely
-  }
+    return ((below_blank | is_del) & highs) != 0;
+  };
+  std::size_t i = 0;
+  while (i + 8 <= text.size() && !is_suspect(i)) i += 8;
+  if (i > 0 && i + 8 > text.size() && !is_suspect(text.size() - 8)) return false;  // the rest, and some again
   for (; i < text.size(); ++i) {
     const auto c = static_cast<unsigned char>(text[i]);
     if ((c < 0x20 && c != '\t') || c == 0x7f) return true;

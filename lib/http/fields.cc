@@ -1,6 +1,7 @@
 #include "lib/http/fields.h"
 
 #include <algorithm>
+#include <cstring>
 
 #include "lib/http/chars.h"
 
@@ -41,34 +42,43 @@ static_assert(table.size() == static_cast<std::size_t>(FieldId::x_forwarded_for)
 
 static constexpr std::size_t longest = 25;
 
-/// Names by length: by_length[n] .. by_length[n + 1] of `order` are the rows whose name has n letters.
-struct LengthIndex {
-  std::array<std::uint8_t, longest + 2> first{};
-  std::array<std::uint8_t, table.size()> order{};
-};
-
-static constexpr LengthIndex make_index() {
-  LengthIndex index;
-  std::size_t used = 0;
-  for (std::size_t length = 0; length <= longest; ++length) {
-    index.first[length] = static_cast<std::uint8_t>(used);
-    for (std::size_t row = 0; row < table.size(); ++row)
-      if (table[row].name.size() == length) index.order[used++] = static_cast<std::uint8_t>(row);
-  }
-  index.first[longest + 1] = static_cast<std::uint8_t>(used);
-  return index;
+/// A slot of its own for every name in the table, from its length and its outermost letters.
+static constexpr std::size_t slot_of(std::string_view name) noexcept {
+  const auto code = [](char c) { return static_cast<std::size_t>(static_cast<unsigned char>(lower(c))); };
+  return (name.size() + 7 * code(name.front()) + code(name.back())) % 64;
 }
-static constexpr LengthIndex by_length = make_index();
-static_assert(by_length.first[longest + 1] == table.size());
+
+static constexpr std::array<std::uint8_t, 64> make_slots() {
+  std::array<std::uint8_t, 64> slots{};
+  for (std::size_t row = 1; row < table.size(); ++row)
+    slots[slot_of(table[row].name)] = static_cast<std::uint8_t>(row);
+  return slots;
+}
+static constexpr std::array slots = make_slots();
+static_assert(std::ranges::count(slots, 0) == slots.size() - (table.size() - 1), "two names share a slot");
+
+/// equals_lower() for the names of the table, eight letters at a time. Setting bit 5 makes letters lower case
+/// and leaves hyphens and digits; only a control byte could become one of these.
+static bool is_name(std::string_view text, std::string_view name) noexcept {
+  if (text.size() != name.size()) return false;
+  if (text.size() < 8) return equals_lower(text, name);
+  const auto differs = [&](std::size_t at) {
+    constexpr std::uint64_t ones = 0x0101010101010101;
+    std::uint64_t word, wanted;
+    std::memcpy(&word, text.data() + at, 8);
+    std::memcpy(&wanted, name.data() + at, 8);
+    const std::uint64_t no_control = (word | word << 1) & ones * 0x40;  // bit 5 or bit 6 is set
+    return (word | ones * 0x20) != wanted || no_control != ones * 0x40;
+  };
+  for (std::size_t at = 0; at + 8 < text.size(); at += 8)
+    if (differs(at)) return false;
+  return !differs(text.size() - 8);
+}
 
 FieldId find_field(std::string_view name) noexcept {
-  if (name.size() > longest) return FieldId::other;
-  const char first = name.empty() ? '\0' : lower(name[0]);
-  for (std::size_t i = by_length.first[name.size()]; i < by_length.first[name.size() + 1]; ++i) {
-    const FieldTraits& row = table[by_length.order[i]];
-    if (!row.name.empty() && row.name[0] == first && equals_lower(name, row.name)) return row.id;
-  }
-  return FieldId::other;
+  if (name.empty() || name.size() > longest) return FieldId::other;
+  const FieldTraits& row = table[slots[slot_of(name)]];
+  return is_name(name, row.name) ? row.id : FieldId::other;
 }
 
 const FieldTraits& traits(FieldId id) noexcept { return table[static_cast<std::size_t>(id)]; }

@@ -60,14 +60,30 @@ inline constexpr std::size_t max_fields = 128;
 struct FieldList {
   std::array<Field, max_fields> items;
   std::size_t count = 0;
+  std::uint32_t ids = 0;  ///< a bit for each FieldId that is there
 
   const Field* begin() const noexcept { return items.data(); }
   const Field* end() const noexcept { return items.data() + count; }
+  void clear() noexcept { count = ids = 0; }
+  bool full() const noexcept { return count == max_fields; }
+  /// Where the next one goes; counts once it is kept.
+  Field& room() noexcept { return items[count]; }
+  void keep() noexcept { ids |= bit(items[count++].id); }
+
+  /// Most heads have few of the fields that are asked for: spares the look at each line.
+  bool has(FieldId id) const noexcept { return (ids & bit(id)) != 0; }
   /// The first with that id, or nullptr.
   const Field* find(FieldId id) const noexcept {
+    if (!has(id)) return nullptr;
     for (const Field& field : *this)
       if (field.id == id) return &field;
     return nullptr;
+  }
+
+ private:
+  static constexpr std::uint32_t bit(FieldId id) noexcept {
+    static_assert(static_cast<unsigned>(FieldId::x_forwarded_for) < 32);
+    return std::uint32_t{1} << static_cast<unsigned>(id);
   }
 };
 

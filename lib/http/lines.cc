@@ -20,19 +20,16 @@ bool next_line(std::string_view in, std::size_t at, Line& line) noexcept {
 }
 
 bool read_field(std::string_view line, bool lenient, Field& field, std::uint32_t& repairs) noexcept {
-  std::size_t end = 0;
-  while (end < line.size() && is_token_char(line[end])) ++end;
-  if (end == 0) return false;
-  std::size_t colon = end;
+  const std::size_t colon = line.find(':');
+  if (colon == std::string_view::npos) return false;
+  field.name = line.substr(0, colon);
   if (lenient)
-    while (colon < line.size() && is_blank(line[colon])) ++colon;
-  if (colon == line.size() || line[colon] != ':') return false;
-  if (colon != end) ++repairs;
-  field.name = line.substr(0, end);
-  field.value = trim_blanks(line.substr(colon + 1));
-  if (has_control(field.value)) return false;
+    while (field.name.ends_with(' ') || field.name.ends_with('\t')) field.name.remove_suffix(1);
   field.id = find_field(field.name);
-  return true;
+  if (field.id == FieldId::other && !is_token(field.name)) return false;  // those we know are tokens
+  if (field.name.size() != colon) ++repairs;
+  field.value = trim_blanks(line.substr(colon + 1));
+  return !has_control(field.value);
 }
 
 bool read_length(std::string_view text, std::uint64_t& out) noexcept {
@@ -51,6 +48,7 @@ bool read_length(std::string_view text, std::uint64_t& out) noexcept {
 
 bool read_connection(Head& head) noexcept {
   constexpr std::size_t max_names = 64;
+  if (!head.fields.has(FieldId::connection)) return true;
   std::size_t names = 0;
   for (const Field& field : head.fields) {
     if (field.id != FieldId::connection) continue;

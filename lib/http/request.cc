@@ -74,6 +74,7 @@ static Fault read_coding(std::string_view value) noexcept {
 }
 
 static Fault read_framing(RequestHead& out) noexcept {
+  if (!out.fields.has(FieldId::content_length) && !out.fields.has(FieldId::transfer_encoding)) return {};
   const Field* length = nullptr;
   const Field* coding = nullptr;
   for (const Field& field : out.fields) {
@@ -99,6 +100,13 @@ static Fault read_host(RequestHead& out) noexcept {
   for (const Field& field : out.fields)
     if (field.id == FieldId::host && std::exchange(host, &field) != nullptr) return bad_request;
   if (host == nullptr) return out.minor == 0 ? Fault{} : bad_request;
+  const Authority& target = out.target.authority;
+  if (!target.text.empty() && target.text == host->value) {  // nearly always: read already
+    out.host = target;
+    const bool has_port = host->value.back() != ']' && host->value.size() != target.host.size();
+    if (!has_port) out.host.port = 0;  // what the scheme means is not what Host says
+    return {};
+  }
   return parse_authority(host->value, out.host) ? Fault{} : bad_request;
 }
 
@@ -107,6 +115,7 @@ static Fault read_meaning(RequestHead& out) noexcept {
   if (const Fault fault = read_framing(out)) return fault;
   if (!detail::read_connection(out)) return bad_request;
   out.keep_alive = !out.connection.close && (out.minor == 1 || out.connection.keep_alive);
+  if (!out.fields.has(FieldId::expect)) return {};
   for (const Field& field : out.fields) {
     if (field.id != FieldId::expect || out.minor == 0) continue;
     if (!equals_lower(field.value, "100-continue")) return unmet_expectation;
@@ -125,16 +134,16 @@ static Parse read_fields(std::string_view in, std::size_t at, RequestHead& out) 
       out.size = line.next;
       return Parse::done;
     }
-    if (out.fields.count == max_fields) return fail(out, head_too_large);
-    if (!detail::read_field(line.text, false, out.fields.items[out.fields.count], repairs))
-      return fail(out, bad_request);
-    ++out.fields.count;
+    if (out.fields.full()) return fail(out, head_too_large);
+    if (!detail::read_field(line.text, false, out.fields.room(), repairs)) return fail(out, bad_request);
+    out.fields.keep();
   }
   return in.size() >= max_head_size ? fail(out, head_too_large) : Parse::need_more;
 }
 
 static void reset(RequestHead& out) noexcept {
-  out.size = out.fields.count = 0;
+  out.size = 0;
+  out.fields.clear();
   out.connection = {};
   out.framing = Framing::none;
   out.content_length = 0;

@@ -78,16 +78,16 @@ static Parse read_fields(std::span<char> in, std::size_t at, ResponseHead& out) 
       return Parse::done;
     }
     if (!join_folds(in, at, line, out.repairs)) break;
-    if (out.fields.count == max_fields) return fail(out);
-    if (!detail::read_field(line.text, true, out.fields.items[out.fields.count], out.repairs))
-      return fail(out);
-    ++out.fields.count;
+    if (out.fields.full()) return fail(out);
+    if (!detail::read_field(line.text, true, out.fields.room(), out.repairs)) return fail(out);
+    out.fields.keep();
   }
   return in.size() >= max_head_size ? fail(out) : Parse::need_more;
 }
 
 static void reset(ResponseHead& out) noexcept {
-  out.size = out.fields.count = 0;
+  out.size = 0;
+  out.fields.clear();
   out.connection = {};
   out.framing = Framing::none;
   out.content_length = 0;

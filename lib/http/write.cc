@@ -48,6 +48,7 @@ static void put_forwarded(const RequestHead& head, const RequestRewrite& rewrite
 
 /// "TE: trailers" is the one part of TE that concerns the origin (RFC 9110, 10.1.4).
 static bool wants_trailers(const RequestHead& head) noexcept {
+  if (!head.fields.has(FieldId::te)) return false;
   for (const Field& field : head.fields)
     if (field.id == FieldId::te && has_word(field.value, "trailers")) return true;
   return false;
@@ -126,7 +127,7 @@ std::size_t write_response(const ResponseHead& head, const ResponseRewrite& rewr
 }
 
 bool has_passed(const Head& head, std::string_view token) noexcept {
-  if (token.empty()) return false;
+  if (token.empty() || !head.fields.has(FieldId::via)) return false;
   for (const Field& field : head.fields) {
     if (field.id != FieldId::via) continue;
     const bool absent = for_each_element(field.value, [&](std::string_view hop) {

@@ -16,7 +16,18 @@ Stream::Stream(Poller& poller, UniqueFd socket, StreamHandler* handler, bool con
   if (poller.add(socket.get(), *this, Poller::traffic)) fd_ = socket.release();
 }
 
-Stream::Stream(Stream&& other) noexcept { *this = std::move(other); }
+Stream::Stream(Stream&& other) noexcept
+    : handler_(std::exchange(other.handler_, nullptr)),
+      poller_(other.poller_),
+      layer_(std::move(other.layer_)),
+      fd_(std::exchange(other.fd_, -1)),
+      error_(other.error_),
+      readable_(other.readable_),
+      writable_(other.writable_),
+      hung_up_(other.hung_up_),
+      broken_(other.broken_) {
+  if (fd_ >= 0) poller_->rebind(fd_, *this);
+}
 
 Stream& Stream::operator=(Stream&& other) noexcept {
   if (this == &other) return *this;
@@ -64,13 +75,23 @@ IoResult Stream::read_raw(std::span<char> into) noexcept {
   return {IoStatus::failed, 0};
 }
 
+/// To copy a little is cheaper than to have the kernel gather two pieces.
+static ssize_t send_both(int fd, std::string_view first, std::string_view second) noexcept {
+  char both[1024];
+  const std::size_t size = first.size() + second.size();
+  if (size > sizeof both) return socket::send(fd, first, second);
+  first.copy(both, first.size());
+  second.copy(both + first.size(), second.size());
+  return socket::send(fd, {both, size});
+}
+
 IoResult Stream::write(std::string_view first, std::string_view second) {
   return layer_ ? layer_->write_both(*this, first, second) : write_raw(first, second);
 }
 
 IoResult Stream::write_raw(std::string_view first, std::string_view second) noexcept {
   if (!writable_) return {IoStatus::blocked, 0};
-  const ssize_t n = second.empty() ? socket::send(fd_, first) : socket::send(fd_, first, second);
+  const ssize_t n = second.empty() ? socket::send(fd_, first) : send_both(fd_, first, second);
   if (n >= 0) {
     const auto bytes = static_cast<std::size_t>(n);
     if (bytes < first.size() + second.size()) writable_ = false;

@@ -1,10 +1,12 @@
 #include "lib/policy/policy.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cstring>
 
 #include "lib/base/error.h"
 #include "lib/base/text.h"
+#include "lib/base/time.h"
 
 namespace arcus::policy {
 
@@ -16,16 +18,24 @@ std::size_t Policy::NetworkIndex::BytesHash::operator()(const IpAddress& address
   return static_cast<std::size_t>((halves[0] ^ (halves[1] * 0x9e3779b97f4a7c15)) * 0xff51afd7ed558ccd);
 }
 
+static int minute_of_day(WallTime time) noexcept {
+  const auto minutes = std::chrono::duration_cast<std::chrono::minutes>(time.time_since_epoch()).count();
+  return static_cast<int>(minutes % (24 * 60));
+}
+
 /// The first `bits` bits of `address`.
 static IpAddress network_of(const IpAddress& address, int bits) noexcept {
   auto bytes = address.bytes();
+  if (address.is_v4()) {
+    const std::uint32_t number = std::uint32_t{bytes[0]} << 24 | std::uint32_t{bytes[1]} << 16 |
+                                 std::uint32_t{bytes[2]} << 8 | bytes[3];
+    return IpAddress::v4(bits == 0 ? 0 : number & ~std::uint32_t{0} << (32 - bits));
+  }
   for (std::size_t i = 0; i < bytes.size(); ++i) {
     const int kept = std::clamp(bits - static_cast<int>(i) * 8, 0, 8);
     bytes[i] = static_cast<std::uint8_t>(bytes[i] & (0xff00 >> kept));
   }
-  if (!address.is_v4()) return IpAddress::v6(bytes);
-  return IpAddress::v4(std::uint32_t{bytes[0]} << 24 | std::uint32_t{bytes[1]} << 16 |
-                       std::uint32_t{bytes[2]} << 8 | bytes[3]);
+  return IpAddress::v6(bytes);
 }
 
 void Policy::NetworkIndex::add(const Cidr& network, std::uint32_t position) {
@@ -114,8 +124,8 @@ bool Policy::matches(const Rule& rule, const Request& request, const IpAddress* 
   if (!rule.methods.empty() && std::ranges::find(rule.methods, request.method) == rule.methods.end())
     return false;
   if (rule.window_first < 0) return true;
-  const bool after = request.minute_of_day >= rule.window_first,
-             before = request.minute_of_day < rule.window_last;
+  const int minute = request.minute_of_day < 0 ? minute_of_day(wall_now()) : request.minute_of_day;
+  const bool after = minute >= rule.window_first, before = minute < rule.window_last;
   return rule.window_first <= rule.window_last ? after && before : after || before;
 }
 

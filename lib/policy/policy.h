@@ -37,7 +37,7 @@ struct Request {
   std::string_view host;  ///< name or literal, any case, without brackets
   std::uint16_t port = 0;
   std::string_view method;  ///< empty = not HTTP
-  int minute_of_day = 0;    ///< UTC
+  int minute_of_day = -1;   ///< UTC; -1 = now
 };
 
 enum class Verdict : std::uint8_t {

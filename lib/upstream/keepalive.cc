@@ -5,10 +5,8 @@
 
 namespace arcus {
 
-KeepAlivePool::Entry::Entry(KeepAlivePool& owner, const KeepAliveKey& its_key, Stream its_stream)
-    : pool(owner), key(its_key), stream(std::move(its_stream)) {
-  stream.set_handler(this);
-}
+/// So many entries stay when they are not in use: busy clients take and put for every request.
+static constexpr std::size_t most_spare = 64;
 
 /// Whatever an idle connection says, it is not usable any more.
 void KeepAlivePool::Entry::on_ready(Stream& ready) {
@@ -21,9 +19,9 @@ KeepAlivePool::~KeepAlivePool() { clear(); }
 
 Stream KeepAlivePool::take(const KeepAliveKey& key) {
   while (true) {
-    const auto it = by_key_.find(key);
-    if (it == by_key_.end()) return {};
-    Entry& newest = *it->second.back();
+    const auto at = by_key_.find(key);
+    if (at == by_key_.end()) return {};
+    Entry& newest = *at->second.back();
     Stream stream = std::move(newest.stream);
     erase(newest);
     stream.set_handler(nullptr);
@@ -35,18 +33,35 @@ void KeepAlivePool::put(const KeepAliveKey& key, Stream stream, std::chrono::mil
                         std::size_t max_idle) {
   if (!stream.is_quiet() || max_idle == 0 || max_total_ == 0) return;
   if (order_.size() >= max_total_) erase(order_.front());
-  if (const auto it = by_key_.find(key); it != by_key_.end() && it->second.size() >= max_idle)
-    erase(*it->second.front());
-  Entry& entry = order_.emplace_back(*this, key, std::move(stream));
-  entry.self = std::prev(order_.end());
-  by_key_[key].push_back(&entry);
+  auto at = by_key_.find(key);
+  if (at != by_key_.end() && at->second.size() >= max_idle) {
+    const bool was_last = at->second.size() == 1;
+    erase(*at->second.front());
+    if (was_last) at = by_key_.end();
+  }
+  if (at == by_key_.end()) at = by_key_.try_emplace(key).first;
+  Entry& entry = make_entry();
+  entry.at = at;
+  entry.stream = std::move(stream);
+  entry.stream.set_handler(&entry);
+  at->second.push_back(&entry);
   deadlines_.of(timeout).arm(entry.deadline);
+}
+
+KeepAlivePool::Entry& KeepAlivePool::make_entry() {
+  if (spare_.empty())
+    order_.emplace_back(*this);
+  else
+    order_.splice(order_.end(), spare_, spare_.begin());
+  Entry& entry = order_.back();
+  entry.self = std::prev(order_.end());
+  return entry;
 }
 
 void KeepAlivePool::drop(std::uint64_t server) {
   for (auto it = order_.begin(); it != order_.end();) {
     Entry& entry = *it++;
-    if (entry.key.server == server) erase(entry);
+    if (entry.at->first.server == server) erase(entry);
   }
 }
 
@@ -55,10 +70,18 @@ void KeepAlivePool::clear() {
 }
 
 void KeepAlivePool::erase(Entry& entry) {
-  const auto it = by_key_.find(entry.key);
-  std::erase(it->second, &entry);
-  if (it->second.empty()) by_key_.erase(it);
-  order_.erase(entry.self);
+  std::vector<Entry*>& same = entry.at->second;
+  if (same.back() == &entry)
+    same.pop_back();
+  else
+    std::erase(same, &entry);
+  if (same.empty()) by_key_.erase(entry.at);
+  entry.stream.close();
+  entry.deadline.disarm();
+  if (spare_.size() < most_spare)
+    spare_.splice(spare_.end(), order_, entry.self);
+  else
+    order_.erase(entry.self);
 }
 
 }  // namespace arcus

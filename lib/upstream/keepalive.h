@@ -46,24 +46,29 @@ class KeepAlivePool {
   std::size_t size() const noexcept { return order_.size(); }
 
  private:
+  struct Entry;
+  using ByKey = std::map<KeepAliveKey, std::vector<Entry*>>;  ///< longest idle first
+
   struct Entry final : StreamHandler, DeadlineHandler {
-    Entry(KeepAlivePool& owner, const KeepAliveKey& its_key, Stream its_stream);
+    explicit Entry(KeepAlivePool& owner) noexcept : pool(owner) {}
     void on_ready(Stream& ready) override;
     void on_deadline(Deadline& passed) override;
 
     KeepAlivePool& pool;
-    KeepAliveKey key;
+    ByKey::iterator at;
     Stream stream;
     Deadline deadline{*this};
     std::list<Entry>::iterator self;
   };
 
+  Entry& make_entry();
   void erase(Entry& entry);
 
   DeadlineLists& deadlines_;
   std::size_t max_total_;
-  std::list<Entry> order_;                              ///< least recently put first
-  std::map<KeepAliveKey, std::vector<Entry*>> by_key_;  ///< longest idle first
+  ByKey by_key_;
+  std::list<Entry> order_;  ///< least recently put first
+  std::list<Entry> spare_;  ///< room for some more, without streams
 };
 
 }  // namespace arcus

@@ -25,6 +25,7 @@ void Notes::shrink(std::size_t most) {
 }
 
 bool logs_in_connection(const Head& head, FieldId id) noexcept {
+  if (!head.fields.has(id)) return false;
   for (const Field& field : head.fields) {
     if (field.id != id) continue;
     const std::string_view scheme = field.value.substr(0, field.value.find_first_of(" \t,"));

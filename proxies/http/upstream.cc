@@ -12,13 +12,10 @@ namespace arcus::http {
 static constexpr std::size_t max_attempts = 3;
 
 policy::Request HttpSession::question() const {
-  const auto minutes =
-      std::chrono::duration_cast<std::chrono::minutes>(wall_now().time_since_epoch()).count();
   return {.client = connection_.peer().address,
           .host = facts().host,
           .port = facts().port,
-          .method = facts().notes.get(NoteKind::method),
-          .minute_of_day = static_cast<int>(minutes % (24 * 60))};
+          .method = facts().notes.get(NoteKind::method)};
 }
 
 /// By the rules and the destination guard. Backends an operator configured are exempt.

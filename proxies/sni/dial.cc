@@ -15,12 +15,7 @@ using std::chrono::microseconds;
 static constexpr std::size_t max_attempts = 3;
 
 policy::Request SniSession::question() const {
-  const auto minutes =
-      std::chrono::duration_cast<std::chrono::minutes>(wall_now().time_since_epoch()).count();
-  return {.client = connection_.peer().address,
-          .host = name_,
-          .port = port_,
-          .minute_of_day = static_cast<int>(minutes % (24 * 60))};
+  return {.client = connection_.peer().address, .host = name_, .port = port_};
 }
 
 Reason SniSession::judge(const Endpoint* address) const {

@@ -10,12 +10,7 @@
 namespace arcus::socks {
 
 static policy::Request question(const Asked& asked) {
-  const auto minutes =
-      std::chrono::duration_cast<std::chrono::minutes>(wall_now().time_since_epoch()).count();
-  return {.client = asked.client,
-          .host = asked.host,
-          .port = asked.port,
-          .minute_of_day = static_cast<int>(minutes % (24 * 60))};
+  return {.client = asked.client, .host = asked.host, .port = asked.port};
 }
 
 Reason judge(const ServerConfig& config, const Asked& asked) {

@@ -28,12 +28,7 @@ void TcpSession::start() {
 Reason TcpSession::judge(const IpAddress* address) const {
   const ServerConfig& config = *connection_.server().config();
   if (config.policy->empty()) return Reason::ok;
-  const auto minutes =
-      std::chrono::duration_cast<std::chrono::minutes>(wall_now().time_since_epoch()).count();
-  const policy::Request request{.client = connection_.peer().address,
-                                .host = "",
-                                .port = 0,
-                                .minute_of_day = static_cast<int>(minutes % (24 * 60))};
+  const policy::Request request{.client = connection_.peer().address, .host = "", .port = 0};
   const policy::Decision decision = config.policy->decide(request, address);
   return decision.verdict == policy::Verdict::deny ? decision.reason : Reason::ok;
 }
