@@ -9,10 +9,10 @@
 using namespace arcus::http;
 
 static FieldId id_of(std::size_t row) { return static_cast<FieldId>(row); }
-static constexpr std::size_t rows = static_cast<std::size_t>(FieldId::x_forwarded_for) + 1;
+static constexpr std::size_t name_count = static_cast<std::size_t>(FieldId::x_forwarded_for) + 1;
 
 TEST_CASE("fields: each name is found in any case, and nothing that differs from it in one byte") {
-  for (std::size_t row = 1; row < rows; ++row) {
+  for (std::size_t row = 1; row < name_count; ++row) {
     const std::string name{traits(id_of(row)).name};
     CAPTURE(name);
     CHECK(find_field(name) == id_of(row));
