@@ -25,6 +25,7 @@ BAD_REQUESTS = (
     ("CL hex", 400, b"POST {u}/ HTTP/1.1\r\nHost: {h}\r\nContent-Length: 0x4\r\n\r\nabcd"),
     ("CL negative", 400, b"POST {u}/ HTTP/1.1\r\nHost: {h}\r\nContent-Length: -1\r\n\r\n"),
     ("CL too big", 400, b"POST {u}/ HTTP/1.1\r\nHost: {h}\r\nContent-Length: 99999999999999999999\r\n\r\n"),
+    ("CL with a tab behind", 400, b"POST {u}/ HTTP/1.1\r\nHost: {h}\r\nContent-Length: 4 \t \r\n\r\nabcd"),
     ("CL empty", 400, b"POST {u}/ HTTP/1.1\r\nHost: {h}\r\nContent-Length: \r\n\r\n"),
     ("TE unknown", 501, b"POST {u}/ HTTP/1.1\r\nHost: {h}\r\nTransfer-Encoding: gzip\r\n\r\n0\r\n\r\n"),
     ("TE gzip, chunked", (400, 501), b"POST {u}/ HTTP/1.1\r\nHost: {h}\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n"),

@@ -34,3 +34,19 @@ TEST_CASE("fields: names of others are none of ours") {
   for (const char* name : {"", "x", "Date", "User-Agent", "Accept", "Server", "ETag", "X-Forwarded-Fox"})
     CHECK(find_field(name) == FieldId::other);
 }
+
+TEST_CASE("fields: a control byte is seen wherever it stands, in values of any length") {
+  for (std::size_t size = 0; size < 40; ++size) {
+    CHECK_FALSE(has_control(std::string(size, 'v')));
+    for (std::size_t at = 0; at < size; ++at) {
+      for (int byte = 0; byte < 256; ++byte) {
+        std::string value(size, 'v');
+        value[at] = static_cast<char>(byte);
+        const bool is_control = (byte < 0x20 && byte != '\t') || byte == 0x7f;
+        if (has_control(value) != is_control) FAIL("byte ", byte, " at ", at, " of ", size);
+        if (at > 0) value[at - 1] = '\t';
+        if (has_control(value) != is_control) FAIL("byte ", byte, " behind a tab at ", at, " of ", size);
+      }
+    }
+  }
+}

@@ -1,6 +1,7 @@
 #include <doctest/doctest.h>
 
 #include <string>
+#include <tuple>
 
 #include "lib/http/head.h"
 
@@ -195,6 +196,42 @@ TEST_CASE("request: Host must be there once and be valid") {
     CHECK(parse_request(std::string{"GET http://a.test/ HTTP/1.1\r\n"} + host + "\r\n", head) == Parse::bad);
     CHECK(head.fault == bad_request);
   }
+}
+
+TEST_CASE("request: Host that says what the target says is read the same, but has no port of its own") {
+  RequestHead head;
+  std::string text_of_head;
+  const auto parse = [&](const std::string& target, const std::string& host) {
+    text_of_head = "GET http://" + target + "/ HTTP/1.1\r\nHost: " + host + "\r\n\r\n";
+    return parse_request(text_of_head, head) == Parse::done;
+  };
+  for (const auto& [text, host, port] :
+       {std::tuple{"a.test", "a.test", 0}, std::tuple{"a.test:80", "a.test", 80},
+        std::tuple{"[::1]", "::1", 0}, std::tuple{"[::1]:8080", "::1", 8080},
+        std::tuple{"127.0.0.1", "127.0.0.1", 0}}) {
+    CAPTURE(text);
+    const std::string other = "b.test";
+    for (const std::string& target : {std::string{text}, other}) {
+      REQUIRE(parse(target, text));
+      CHECK(head.host.text == text);
+      CHECK(head.host.host == host);
+      CHECK(head.host.port == port);
+      CHECK(head.host.literal == IpAddress::parse(host));
+    }
+    CHECK(head.target.authority.host == "b.test");
+  }
+  REQUIRE(parse("a.test", "a.test"));
+  CHECK(head.target.authority.port == 80);
+}
+
+TEST_CASE("request: a length may have blanks behind it, no tab") {
+  RequestHead head;
+  const auto parse = [&](const std::string& behind) {
+    return parse_request(
+        "POST http://a.test/ HTTP/1.1\r\nHost: a.test\r\nContent-Length: \t4" + behind + "\r\n\r\n", head);
+  };
+  for (const char* fine : {"", " ", "   "}) CHECK(parse(fine) == Parse::done);
+  for (const char* bad : {"\t", " \t", "\t ", "\t\t\t"}) CHECK(parse(bad) == Parse::bad);
 }
 
 TEST_CASE("request: a coding in 1.0 and a body on CONNECT are refused") {
