@@ -33,19 +33,14 @@ void KeepAlivePool::put(const KeepAliveKey& key, Stream stream, std::chrono::mil
                         std::size_t max_idle) {
   if (!stream.is_quiet() || max_idle == 0 || max_total_ == 0) return;
   if (order_.size() >= max_total_) erase(order_.front());
-  auto at = by_key_.find(key);
-  if (at != by_key_.end() && at->second.size() >= max_idle) {
-    const bool was_last = at->second.size() == 1;
-    erase(*at->second.front());
-    if (was_last) at = by_key_.end();
-  }
-  if (at == by_key_.end()) at = by_key_.try_emplace(key).first;
   Entry& entry = make_entry();
-  entry.at = at;
+  entry.at = by_key_.try_emplace(key).first;
   entry.stream = std::move(stream);
   entry.stream.set_handler(&entry);
-  at->second.push_back(&entry);
   deadlines_.of(timeout).arm(entry.deadline);
+  std::vector<Entry*>& same = entry.at->second;
+  same.push_back(&entry);
+  if (same.size() > max_idle) erase(*same.front());
 }
 
 KeepAlivePool::Entry& KeepAlivePool::make_entry() {
