@@ -32,6 +32,7 @@ struct SupervisorOptions {
   std::int64_t worker_gid = -1;
   std::optional<std::chrono::milliseconds> drain_timeout;  ///< in place of the setting
   bool access_log_to_stdout = false;                       ///< `serve`
+  std::size_t config_frame_size = 4 << 20;                 ///< bytes; more comes in several frames
 };
 
 /// What the health poll needs to know of a running server.

@@ -10,8 +10,6 @@ using std::chrono::milliseconds;
 
 /// How long clients may wait in the accept queue for a worker that is being replaced.
 static constexpr milliseconds long_absence{1'000};
-/// Configurations of several servers share a frame up to this.
-static constexpr std::size_t config_frame_size = 4 << 20;
 
 WorkerSpec Supervisor::spec_of(const ManagedServer& server) const {
   const auto& tenant = tenant_of(server)->tenant;
@@ -72,7 +70,7 @@ void Supervisor::send_configs(Worker& worker, const std::set<std::string>& ids) 
 /// In frames that a channel takes: certificates and authorities of many servers are megabytes.
 void Supervisor::send_config_frame(Worker& worker, wire::WorkerConfig frame) {
   const std::string body = to_json(frame);
-  if (body.size() <= config_frame_size) return worker.send(wire::FrameType::config, body);
+  if (body.size() <= options_.config_frame_size) return worker.send(wire::FrameType::config, body);
   if (frame.servers.size() > 1) {
     const auto middle = frame.servers.begin() + std::ssize(frame.servers) / 2;
     wire::WorkerConfig rest{.tenants = {}, .servers = {middle, frame.servers.end()}};

@@ -76,7 +76,8 @@ class FakeWorker {
       if (server.config.contains("x_die")) exit_code_ = 7;
       if (server.config.contains("x_linger")) lingering_.insert(server.id);
       const auto reject = server.config.find("x_reject");
-      const std::string error = reject == server.config.end() ? "" : reject->second;
+      std::string error = reject == server.config.end() ? "" : reject->second;
+      if (server.config.contains("x_alone") && config.servers.size() > 1) error = "not alone";
       channel_.send(FrameType::ack,
                     to_json(Ack{.server_id = server.id, .generation = server.generation, .error = error}));
       CounterSlot& slot = maps_.at(static_cast<std::size_t>(server.counter_segment))
