@@ -1,8 +1,5 @@
 #include "proxies/socks/rules.h"
 
-#include <chrono>
-
-#include "lib/base/time.h"
 #include "lib/policy/policy.h"
 #include "lib/runtime/target_dial.h"
 #include "proxies/socks/config.h"

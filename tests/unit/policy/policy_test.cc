@@ -3,8 +3,10 @@
 #include <doctest/doctest.h>
 
 #include <chrono>
+#include <string>
 
 #include "lib/base/error.h"
+#include "lib/base/time.h"
 
 using namespace arcus;
 using namespace arcus::policy;
@@ -114,6 +116,16 @@ TEST_CASE("policy: each condition of a rule counts") {
   CHECK(denied({.time_window = "08:00-18:00"}, asked));
   asked.minute_of_day = 18 * 60;
   CHECK_FALSE(denied({.time_window = "08:00-18:00"}, asked));
+  asked.minute_of_day = -1;  // now
+  const auto of_day = [](std::chrono::minutes from_now) {
+    const auto now = std::chrono::floor<std::chrono::minutes>(wall_now() + from_now).time_since_epoch();
+    const auto minute = static_cast<int>(now.count() % (24 * 60));
+    return std::to_string(100 + minute / 60).substr(1) + ":" + std::to_string(100 + minute % 60).substr(1);
+  };
+  const std::string before = of_day(std::chrono::minutes{-60});
+  const std::string after = of_day(std::chrono::minutes{60});
+  CHECK(denied({.time_window = before + "-" + after}, asked));
+  CHECK_FALSE(denied({.time_window = after + "-" + before}, asked));
   CHECK(denied({.client = "9.9.9.9", .host = "*", .port_first = 80, .method = "GET"}, request()));
 }
 
