@@ -5,9 +5,10 @@ import subprocess
 import time
 
 from harness import Skip, test
-from traffic import Nginx, connect
+from traffic import Nginx, Origin, connect, read_head
 
 LIMIT = 4.4
+BULK_LIMIT = 12  # per MiB; pipes of 64 KiB need 17
 CONNECTIONS = 64
 
 
@@ -39,24 +40,32 @@ class Rounds:
             connection.close()
 
 
-def measure(w, pid, port, request):
-    """(system calls per round trip, the most frequent calls) of process `pid` under that load."""
+def count_calls(w, pid, work):
+    """What `work()` returns, and {name: calls, "total": calls} of process `pid` meanwhile."""
     w.need("strace")
-    load, path = Rounds(port, request), w.path("call-count")
-    load.run(0.2)
+    path = w.path("call-count")
     trace = subprocess.Popen(["strace", "-c", "-f", "-p", str(pid), "-o", path], stdout=subprocess.DEVNULL,
                              stderr=subprocess.PIPE, text=True)
     time.sleep(0.7)
     if trace.poll() is not None:
         raise Skip("strace may not attach here: " + trace.stderr.read().strip())
-    done = load.run(3)
+    done = work()
     trace.send_signal(signal.SIGINT)
     trace.communicate(timeout=10)
-    load.close()
     text = open(path, encoding="utf-8").read()
     counts = {m.group(2): int(m.group(1)) for m in
               re.finditer(r"^\s*[\d.]+\s+[\d.]+\s+\d+\s+(\d+)\s+(?:\d+\s+)?(\w+)$", text, re.M)}
-    total = counts.pop("total", sum(counts.values()))
+    counts.setdefault("total", sum(counts.values()))
+    return done, counts
+
+
+def measure(w, pid, port, request):
+    """(system calls per round trip, the most frequent calls) of process `pid` under that load."""
+    load = Rounds(port, request)
+    load.run(0.2)
+    done, counts = count_calls(w, pid, lambda: load.run(3))
+    load.close()
+    total = counts.pop("total")
     most = ", ".join(f"{name} {count / done:.2f}" for name, count in sorted(counts.items(), key=lambda i: -i[1])[:5])
     return total / done, most
 
@@ -79,3 +88,31 @@ def system_calls(w):
         if figure > LIMIT:
             wrong.append(name)
     assert not wrong, f"more than {LIMIT}: {wrong}"
+
+
+@test("system calls per MiB of bulk: roomy pipes, under the sandbox too", serial=True, timeout=60, sanitized=False)
+def bulk_calls(w):
+    mebibytes, zeros = 256, bytes(1 << 20)
+
+    def serve(connection, origin):
+        read_head(connection)
+        for _ in range(mebibytes):
+            connection.sendall(zeros)
+    origin = Origin(serve)
+    w.init("acme")
+    w.allow_loopback("acme")
+    w.ctl("tenant", "set", "acme", "worker_threads=1")
+    port = w.server("tcp", "acme/db", "--backend", f"127.0.0.1:{origin.port}", "--no-access-log")
+    w.run()
+
+    def fetch():
+        room, got = bytearray(1 << 20), 0
+        with connect(port) as connection:
+            connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+            while n := connection.recv_into(room):
+                got += n
+        return got
+    got, counts = count_calls(w, w.worker_of("acme"), fetch)
+    assert got == mebibytes << 20, got
+    w.figure(f"{counts['total'] / mebibytes:.1f} system calls per MiB (at most {BULK_LIMIT}), {counts.get('splice', 0)} of splice")
+    assert counts["total"] <= BULK_LIMIT * mebibytes, counts
