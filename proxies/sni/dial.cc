@@ -68,7 +68,8 @@ Reason SniSession::on_address(const Endpoint& address) { return judge(&address);
 
 void SniSession::on_dialed(Stream stream, const Endpoint& address, bool) {
   // Rules may have tightened while it was dialled; from now on on_config() looks.
-  if (const Reason denied = judge(&address); denied != Reason::ok) return finish(denied);
+  if (const Reason denied = judge(&address); denied != Reason::ok)
+    return refuse(denied, tls::Alert::access_denied);
   if (opening_->backend != nullptr) connection_.server().note_connect(*opening_->backend, Reason::ok);
   const auto waited = connection_.thread().now() - opening_->began;
   connect_us_ = static_cast<std::uint32_t>(std::chrono::duration_cast<microseconds>(waited).count());

@@ -1,9 +1,13 @@
 """Which destinations and listeners are refused until somebody says otherwise."""
+import contextlib
 import socket
+import ssl
+import struct
+import threading
 
 from certificates import authority, certificate, served_name
 from harness import connects, contains, equal, test, until
-from traffic import Origin, answer_with, exchange, get
+from traffic import Origin, answer_with, connect, exchange, get, read_all
 
 
 def local_address():
@@ -63,6 +67,59 @@ def denied(port, url):
     except OSError:
         return True
     return answer is None or answer.status == 403
+
+
+class FullListener:
+    """Lets nobody in before open(); who waits then gets in when its kernel asks again, within seconds."""
+
+    def __init__(self):
+        self.socket = socket.create_server(("127.0.0.1", 0), backlog=0)
+        self.port = self.socket.getsockname()[1]
+        self.received, self.fillers, is_full = b"", [], False
+        while not is_full and len(self.fillers) < 64:
+            self.fillers.append(socket.socket())
+            self.fillers[-1].settimeout(0.2)
+            is_full = self.fillers[-1].connect_ex(("127.0.0.1", self.port)) != 0
+        assert is_full
+
+    def open(self):
+        for filler in self.fillers:
+            filler.close()
+        self.socket.listen(64)
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            connection, _ = self.socket.accept()
+            self.received += read_all(connection)
+
+
+@test("a rule that tightens while a tunnel is dialled refuses it: http, socks, sni", timeout=60)
+def tightened_while_dialled(w):
+    w.init("acme")
+    w.allow_loopback("acme")
+    full, other = FullListener(), Origin(answer_with())
+    http, socks = w.server("http", "acme/web", "--set", "connect_ports=*"), w.server("socks", "acme/gate")
+    sni = w.server("sni", "acme/edge", "--route", "localhost=passthrough", "--set", f"passthrough_port={full.port}")
+    w.run()
+    hello = ssl.MemoryBIO()
+    with contextlib.suppress(ssl.SSLWantReadError):
+        ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), hello, server_hostname="localhost").do_handshake()
+    waiting = []
+    for port, data in ((http, f"CONNECT 127.0.0.1:{full.port} HTTP/1.1\r\nHost: 127.0.0.1:{full.port}\r\n\r\n".encode()),
+                       (socks, b"\4\1" + struct.pack("!H", full.port) + b"\x7f\0\0\1\0"), (sni, hello.read())):
+        waiting.append(connect(port))
+        waiting[-1].sendall(data)
+    until(lambda: w.query("SELECT name FROM server_full WHERE active_connections = 1")[2:], 5 * w.patience, "all three dial")
+    for name in ("edge", "gate", "web"):
+        w.ctl("acl", "add", "deny", "--to", "127.0.0.0/8", "--server", f"acme/{name}")
+    until(lambda: get(http, other.url + "/").status == 403, 3 * w.patience, "the rule is live")
+    full.open()
+    answers = [connection.recv(4096) for connection in waiting]
+    contains(answers[0].decode(), "HTTP/1.1 403 ", "acl_denied")
+    equal(answers[1], b"\0\x5b" + bytes(6))
+    equal(answers[2], b"\x15\x03\x03\x00\x02\x02\x31")  # access_denied
+    equal(full.received, b"")
 
 
 @test("our own listeners are never a destination, whatever the rules say")
