@@ -239,6 +239,19 @@ def bad_clients(w):
     wait_reason(w, "acme/t", "tls_failed", 9)
 
 
+@test("what follows a failed handshake is discarded for a while: no reset destroys the alert")
+def more_after_failure(w):
+    with connect(relay(w), timeout=5) as connection:
+        connection.sendall(b"\x16\x03\x01\x00\x04junk")
+        equal(connection.recv(5), b"\x15\x03\x03\x00\x02")
+        for _ in range(3):
+            connection.sendall(b"j" * 10_000)
+            time.sleep(0.1)
+        equal(connection.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR), 0)
+        equal(len(connection.recv(100)), 2)
+        equal(connection.recv(100), b"")
+
+
 @test("a slow handshake ends after handshake_timeout, however busy it looks", timeout=40)
 def slow_handshake(w):
     port = relay(w, "--handshake-timeout", "1s")

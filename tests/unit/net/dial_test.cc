@@ -67,6 +67,19 @@ struct BlackHole {
   }
 };
 
+/// Takes questions and never answers.
+struct MuteDns {
+  MuteDns() {
+    sockaddr_storage storage;
+    const socklen_t size = local(0).to(storage);
+    REQUIRE(::bind(fd.get(), reinterpret_cast<sockaddr*>(&storage), size) == 0);
+  }
+  std::string resolv_conf() const {
+    return "nameserver 127.0.0.1#" + std::to_string(socket::local_endpoint(fd.get()).port) + "\n";
+  }
+  UniqueFd fd{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
+};
+
 struct Query final : ResolveQuery {
   ~Query() override { cancel(); }
   void on_resolved(Reason its_reason, std::span<const IpAddress> its_addresses) override {
@@ -207,14 +220,8 @@ TEST_CASE("dial: a connection that is there already is taken instead") {
 TEST_CASE("dial: the whole time is bounded, and stop() silences it") {
   Loop loop;
   loop.resolver.configure({.resolv_conf = "nameserver 127.0.0.1#9\noptions timeout:30\n", .hosts = ""});
-  // A socket that takes questions and never answers.
-  const UniqueFd mute{::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)};
-  sockaddr_storage storage;
-  const socklen_t size = local(0).to(storage);
-  REQUIRE(::bind(mute.get(), reinterpret_cast<sockaddr*>(&storage), size) == 0);
-  const std::uint16_t port = socket::local_endpoint(mute.get()).port;
-  loop.resolver.configure(
-      {.resolv_conf = "nameserver 127.0.0.1#" + std::to_string(port) + "\n", .hosts = ""});
+  const MuteDns mute;
+  loop.resolver.configure({.resolv_conf = mute.resolv_conf(), .hosts = ""});
   Outcome outcome;
   Dialer dialer(loop.net, outcome);
   dialer.start({.host = "slow.test", .port = 80, .timeout = 50ms});
@@ -266,6 +273,24 @@ TEST_CASE("resolver: a cancelled query hears nothing, one in flight survives new
   loop.resolver.configure({.resolv_conf = dns.resolv_conf(), .hosts = ""});
   CHECK(loop.until([&] { return kept.reason.has_value(); }));
   CHECK(*kept.reason == Reason::ok);
+}
+
+TEST_CASE(
+    "resolver: a nameserver that says nothing costs its timeout, then the next is asked; both: no answer") {
+  Loop loop;
+  FakeDns dns({{"web.test", {0x7f000001}}});
+  const MuteDns mute;
+  const std::string options = "options timeout:1 attempts:1\n";
+  loop.resolver.configure({.resolv_conf = mute.resolv_conf() + dns.resolv_conf() + options, .hosts = ""});
+  Query answered, given_up;
+  loop.resolver.resolve("web.test", answered);
+  CHECK(loop.until([&] { return answered.reason.has_value(); }));
+  CHECK(*answered.reason == Reason::ok);
+  CHECK(answered.addresses == std::vector{IpAddress::v4(0x7f000001)});
+  loop.resolver.configure({.resolv_conf = mute.resolv_conf() + options, .hosts = ""});
+  loop.resolver.resolve("web.test", given_up);
+  CHECK(loop.until([&] { return given_up.reason.has_value(); }));
+  CHECK(*given_up.reason == Reason::dns_failed);
 }
 
 TEST_CASE("resolv.conf and hosts: what counts is read, the rest is ignored") {
