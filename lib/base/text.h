@@ -39,6 +39,9 @@ std::string escape_terminal(std::string_view text);
 /// Everything but unreserved characters and those in `keep` as %NN (RFC 3986, 2.1).
 std::string percent_encode(std::string_view text, std::string_view keep = "");
 
+/// Two lower-case hex digits for each byte.
+std::string to_hex(std::span<const unsigned char> bytes);
+
 /// True when `text` is well-formed UTF-8.
 bool is_utf8(std::string_view text) noexcept;
 

@@ -9,6 +9,7 @@
 
 #include "lib/base/address.h"
 #include "lib/base/error.h"
+#include "lib/crypto/sha256.h"
 #include "lib/tls/context.h"
 #include "lib/tls/openssl.h"
 #include "lib/tls/x509.h"
@@ -23,7 +24,7 @@ using Store = std::shared_ptr<X509_STORE>;
 Store trust_store(const std::string& pem) {
   static std::mutex mutex;
   static std::map<std::string, std::weak_ptr<X509_STORE>> known;
-  const std::string key = openssl::sha256_hex(pem);
+  const std::string key = sha256_hex(pem);
   const std::scoped_lock lock(mutex);
   std::erase_if(known, [](const auto& entry) { return entry.second.expired(); });
   if (Store store = known[key].lock()) return store;

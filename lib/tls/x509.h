@@ -19,6 +19,5 @@ std::vector<std::string> names_of(const X509& certificate);
 /// Who it is: common name, else the first DNS name or e-mail.
 std::string name_of(const X509& certificate);
 std::string fingerprint_of(const X509& certificate);  ///< SHA-256, hex
-std::string sha256_hex(std::string_view bytes);
 
 }  // namespace arcus::openssl
