@@ -29,6 +29,7 @@ constexpr std::array checks{
     Check{"ports.overlap", look_for_overlaps},
     Check{"ports.privileged", look_at_privileged_ports},
     Check{"ports.taken", look_for_port_holders},
+    Check{"registry.audit", look_at_audit},
     Check{"registry.file", look_at_file, nullptr, false},
     Check{"registry.integrity", look_at_integrity},
     Check{"registry.log", look_at_log, fold_log},

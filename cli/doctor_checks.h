@@ -77,6 +77,7 @@ Findings look_at_integrity(const Patient& patient);
 Findings look_at_log(const Patient& patient);
 Findings look_at_modes(const Patient& patient);
 Findings look_at_schema(const Patient& patient);
+Findings look_at_audit(const Patient& patient);
 Findings look_at_space(const Patient& patient);
 std::vector<std::string> fold_log(Patient& patient);
 std::vector<std::string> tighten_modes(Patient& patient);

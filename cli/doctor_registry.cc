@@ -12,6 +12,7 @@
 #include "lib/db/backup.h"
 #include "lib/db/checkpoint.h"
 #include "lib/db/migrate.h"
+#include "lib/registry/audit_chain.h"
 
 namespace arcus::cli::doctor {
 
@@ -133,6 +134,17 @@ std::vector<std::string> fold_log(Patient& patient) {
   Database db{patient.paths.db, OpenMode::read_write};
   if (!checkpoint(db).done) return {};
   return {"write-ahead log folded in, was " + size_text(before)};
+}
+
+Findings look_at_audit(const Patient& patient) {
+  if (patient.db->schema_version() < Schema{}.version()) return {};
+  const registry::AuditCheck check = registry::check_audit(*patient.db);
+  Findings found;
+  for (const auto& fault : check.faults)
+    found.push_back({State::error, "audit row " + std::to_string(fault.id) + " " + fault.problem,
+                     "arcusctl audit show " + std::to_string(fault.id)});
+  if (found.empty()) found.push_back({State::ok, count_text(check.sealed) + " audit rows fit their seals"});
+  return found;
 }
 
 Findings look_at_space(const Patient& patient) {

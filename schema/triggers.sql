@@ -700,8 +700,13 @@ BEGIN
     (SELECT reason FROM audit_context));
 END;
 
+-- Only the daemon's seal may come later, and only once.
 CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit
-WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon') OR OLD.seal IS NOT NULL
+  OR NEW.id IS NOT OLD.id OR NEW.at IS NOT OLD.at OR NEW.actor IS NOT OLD.actor OR NEW.via IS NOT OLD.via
+  OR NEW.action IS NOT OLD.action OR NEW.tenant IS NOT OLD.tenant OR NEW.object IS NOT OLD.object
+  OR NEW.object_id IS NOT OLD.object_id OR NEW.before IS NOT OLD.before OR NEW.after IS NOT OLD.after
+  OR NEW.reason IS NOT OLD.reason
 BEGIN
   SELECT RAISE(ABORT, 'audit: append-only (use: arcusctl audit prune)');
 END;
@@ -710,6 +715,22 @@ CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit
 WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
 BEGIN
   SELECT RAISE(ABORT, 'audit: append-only (use: arcusctl audit prune)');
+END;
+
+CREATE TRIGGER audit_chain_no_insert BEFORE INSERT ON audit_chain
+BEGIN
+  SELECT RAISE(ABORT, 'audit_chain: has one row');
+END;
+
+CREATE TRIGGER audit_chain_no_update BEFORE UPDATE ON audit_chain
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'audit_chain: written by the daemon alone (see: arcusctl audit verify)');
+END;
+
+CREATE TRIGGER audit_chain_no_delete BEFORE DELETE ON audit_chain
+BEGIN
+  SELECT RAISE(ABORT, 'audit_chain: has one row');
 END;
 
 -- Observed tables: what the daemon measured is not for setting.

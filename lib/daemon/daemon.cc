@@ -18,6 +18,7 @@
 #include "lib/daemon/daemon_loop.h"
 #include "lib/daemon/detach.h"
 #include "lib/daemon/process_usage.h"
+#include "lib/registry/audit_chain.h"
 
 namespace arcus::daemon {
 
@@ -29,6 +30,8 @@ static constexpr milliseconds registry_interval{200};
 static constexpr seconds longest_silence{20};
 static constexpr seconds duty_interval{5};
 static constexpr seconds figures_interval{60};
+static constexpr seconds seal_interval{1};
+static constexpr std::int64_t most_seals = 5'000;
 static constexpr milliseconds finish_pause{200};
 static constexpr milliseconds first_outcome_patience{1'000};
 static constexpr milliseconds first_drain{100};
@@ -138,6 +141,7 @@ int DaemonLoop::run() {
   repeat(registry_timer_, every(registry_interval), [this] { watch_registry(); });
   repeat(duty_timer_, every(duty_interval), [this] { do_duties(); });
   repeat(figures_timer_, every(figures_interval), [this] { supervisor_.refresh_workers(); });
+  repeat(seal_timer_, every(seal_interval), [this] { seal_audit(); });
   repeat(
       record_timer_,
       [this] { return options_.stats_interval.value_or(supervisor_.settings().stats_interval); },
@@ -249,6 +253,12 @@ void DaemonLoop::record() {
     health_.start_round(true);
 }
 
+/// Audit rows are sealed within a second, so that who changes one later is found out.
+void DaemonLoop::seal_audit() {
+  if (store_.holds(registry::has_unsealed_audit))
+    store_.write([](Database& db) { registry::seal_audit(db, most_seals); });
+}
+
 void DaemonLoop::watch_registry() {
   if (store_.changed()) supervisor_.reconcile();
   supervisor_.tick();
@@ -358,6 +368,7 @@ void DaemonLoop::finish() {
     registry::reset_server_states(db);
     registry::remove_daemon(db);
     registry::add_event(db, "stopped", {}, "daemon", "pid " + std::to_string(::getpid()));
+    registry::seal_audit(db, most_seals);
   });
   if (!is_written && ++finish_attempts_ < most_finish_attempts) {
     registry_timer_.expires_after(finish_pause);

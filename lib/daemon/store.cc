@@ -100,6 +100,17 @@ std::optional<registry::Desired> Store::load() {
   }
 }
 
+bool Store::holds(const std::function<bool(Database&)>& look) {
+  Database* db = connection();
+  if (!db) return false;
+  try {
+    return look(*db);
+  } catch (const Error& error) {
+    note_problem(error.what());
+    return false;
+  }
+}
+
 bool Store::write(const std::function<void(Database&)>& body) {
   Database* db = connection();
   if (!db) return false;

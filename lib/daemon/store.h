@@ -27,6 +27,9 @@ class Store {
   /// All desired rows in one snapshot; nothing while the file cannot be read.
   std::optional<registry::Desired> load();
 
+  /// What `look` says of the file; false while it cannot be read.
+  bool holds(const std::function<bool(Database&)>& look);
+
   /// Runs `body` in one transaction as `daemon`. False when it could not be committed: try again later.
   bool write(const std::function<void(Database&)>& body);
 

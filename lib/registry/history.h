@@ -24,6 +24,8 @@ struct AuditFilter {
 Rows list_changes(Database& db, const AuditFilter& filter);
 /// One row of `audit` with before and after. Throws Error (not_found).
 Rows audit_row(Database& db, std::int64_t id);
+/// Every value of the audit rows since a registry time (empty = all), oldest first.
+Rows audit_rows(Database& db, std::string_view since);
 /// Events since a registry time (empty = all), newest last.
 Rows list_events(Database& db, std::string_view since, std::int64_t limit);
 /// Health transitions of one server ("" = all), newest last.

@@ -25,6 +25,7 @@ WRONG_EDITS = (
     ("DELETE FROM tenant WHERE name='acme'", "tenant: still has servers (delete them first)"),
     ("REPLACE INTO server(tenant_id,name,type,listen_port) SELECT id,'web','http',9001 FROM tenant WHERE name='acme'",
      "server.name: this tenant already has a server of that name (use UPDATE)"),
+    ("UPDATE audit_chain SET sealed_id=0", "audit_chain: written by the daemon alone (see: arcusctl audit verify)"),
     ("DELETE FROM audit", "audit: append-only (use: arcusctl audit prune)"),
 )
 
