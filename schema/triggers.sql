@@ -622,7 +622,7 @@ END;
 CREATE TRIGGER template_update_audit AFTER UPDATE OF
   name, builtin, description, spec
 ON template
-WHEN NEW.builtin = 0
+WHEN NEW.builtin = 0 OR OLD.builtin = 0
 BEGIN
   INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
   VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
@@ -670,7 +670,7 @@ END;
 CREATE TRIGGER setting_update_audit AFTER UPDATE OF
   key, value
 ON setting
-WHEN NEW.key NOT GLOB 'schema_*'
+WHEN NEW.key NOT GLOB 'schema_*' OR OLD.key NOT GLOB 'schema_*'
 BEGIN
   INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
   VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
@@ -700,6 +700,23 @@ BEGIN
     (SELECT reason FROM audit_context));
 END;
 
+-- Rows come at the end, one after the other, as the triggers above write them.
+CREATE TRIGGER audit_no_insert BEFORE INSERT ON audit
+WHEN NEW.seal IS NOT NULL OR EXISTS (SELECT 1 FROM audit WHERE id = NEW.id)
+  OR NEW.at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '+1 second')
+  OR (NEW.before IS NOT NULL AND NOT json_valid(NEW.before)) OR (NEW.after IS NOT NULL AND NOT json_valid(NEW.after))
+BEGIN
+  SELECT RAISE(ABORT, 'audit: append-only (rows come from the triggers of the tables)');
+END;
+
+CREATE TRIGGER audit_in_order AFTER INSERT ON audit
+WHEN NEW.id IS NOT 1 + coalesce((SELECT id FROM audit WHERE id < NEW.id ORDER BY id DESC LIMIT 1),
+    (SELECT pruned_id FROM audit_chain))
+  OR EXISTS (SELECT 1 FROM audit WHERE id > NEW.id)
+BEGIN
+  SELECT RAISE(ABORT, 'audit: append-only (rows come from the triggers of the tables)');
+END;
+
 -- Only the daemon's seal may come later, and only once.
 CREATE TRIGGER audit_no_update BEFORE UPDATE ON audit
 WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon') OR OLD.seal IS NOT NULL
@@ -711,8 +728,10 @@ BEGIN
   SELECT RAISE(ABORT, 'audit: append-only (use: arcusctl audit prune)');
 END;
 
+-- Pruning says first how far it goes.
 CREATE TRIGGER audit_no_delete BEFORE DELETE ON audit
 WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+  OR OLD.id > (SELECT pruned_id FROM audit_chain)
 BEGIN
   SELECT RAISE(ABORT, 'audit: append-only (use: arcusctl audit prune)');
 END;
@@ -722,8 +741,14 @@ BEGIN
   SELECT RAISE(ABORT, 'audit_chain: has one row');
 END;
 
+-- Both ends only move on, each to a row that has that seal.
 CREATE TRIGGER audit_chain_no_update BEFORE UPDATE ON audit_chain
 WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+  OR NEW.pruned_id < OLD.pruned_id OR NEW.sealed_id < OLD.sealed_id OR NEW.pruned_id > NEW.sealed_id
+  OR (NEW.pruned_id, NEW.pruned_seal) IS NOT (OLD.pruned_id, OLD.pruned_seal)
+    AND NEW.pruned_seal IS NOT (SELECT seal FROM audit WHERE id = NEW.pruned_id)
+  OR (NEW.sealed_id, NEW.seal) IS NOT (OLD.sealed_id, OLD.seal)
+    AND NEW.seal IS NOT (SELECT seal FROM audit WHERE id = NEW.sealed_id)
 BEGIN
   SELECT RAISE(ABORT, 'audit_chain: written by the daemon alone (see: arcusctl audit verify)');
 END;

@@ -364,11 +364,11 @@ void DaemonLoop::say(std::string_view text) const {
 /// The workers are gone: their last counts, then our own row.
 void DaemonLoop::finish() {
   recorder_.flush({});
+  seal_audit();
   const bool is_written = store_.write([](Database& db) {
     registry::reset_server_states(db);
     registry::remove_daemon(db);
     registry::add_event(db, "stopped", {}, "daemon", "pid " + std::to_string(::getpid()));
-    registry::seal_audit(db, most_seals);
   });
   if (!is_written && ++finish_attempts_ < most_finish_attempts) {
     registry_timer_.expires_after(finish_pause);

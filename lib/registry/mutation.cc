@@ -17,8 +17,8 @@ std::string login_name() {
 
 Mutation::Mutation(Database& db, const Actor& actor) : db_(db), transaction_(db) {
   const auto reason = actor.reason.empty() ? std::nullopt : std::optional{actor.reason};
-  db_.exec("INSERT INTO audit_context (id, actor, via, reason) VALUES (1, ?, ?, ?)", actor.name, actor.via,
-           reason);
+  db_.exec("INSERT OR REPLACE INTO audit_context (id, actor, via, reason) VALUES (1, ?, ?, ?)", actor.name,
+           actor.via, reason);
 }
 
 void Mutation::commit() {

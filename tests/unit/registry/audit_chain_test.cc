@@ -20,8 +20,8 @@ static void fill_audit(Registry& r, int changes) {
 
 /// What someone does who may write the file and knows the triggers.
 static void tamper(Registry& r, std::string_view sql) {
-  for (const char* trigger :
-       {"audit_no_update", "audit_no_delete", "audit_chain_no_update", "audit_chain_no_delete"})
+  for (const char* trigger : {"audit_no_insert", "audit_in_order", "audit_no_update", "audit_no_delete",
+                              "audit_chain_no_update", "audit_chain_no_delete"})
     r.db().exec("DROP TRIGGER IF EXISTS " + std::string{trigger});
   r.db().exec(sql);
 }
@@ -76,23 +76,65 @@ TEST_CASE("audit chain: the encoding is the manual's") {
   CHECK(check_audit(r.db()).last_seal == expected);
 }
 
-TEST_CASE("audit chain: a person cannot change, remove or seal rows; the daemon can only seal, and once") {
+TEST_CASE(
+    "audit chain: nobody can change, remove, forge or seal rows; the daemon can seal, once and in order") {
   Registry r;
-  fill_audit(r, 2);
+  fill_audit(r, 3);
   r.add_tenant("late");
-  for (const char* via : {"cli", "sql", "daemon"}) {
+  const std::vector<std::string> never{
+      "UPDATE audit SET actor = 'me' WHERE id = 1",
+      "UPDATE audit SET actor = 'me' WHERE id = 4",
+      "UPDATE audit SET seal = 'x' WHERE id = 1",
+      "UPDATE audit SET seal = NULL WHERE id = 1",
+      "DELETE FROM audit WHERE id = 1",
+      "DELETE FROM audit WHERE id = 4",
+      "INSERT INTO audit (seal, actor, via, action, object, object_id) VALUES ('', 'a', 'b', 'c', 'd', 'e')",
+      "REPLACE INTO audit (id, actor, via, action, object, object_id) VALUES (4, 'a', 'b', 'c', 'd', 'e')",
+      "REPLACE INTO audit (id, actor, via, action, object, object_id) VALUES (1, 'a', 'b', 'c', 'd', 'e')",
+      "INSERT INTO audit (id, actor, via, action, object, object_id) VALUES (6, 'a', 'b', 'c', 'd', 'e')",
+      "INSERT INTO audit (id, actor, via, action, object, object_id) VALUES (0, 'a', 'b', 'c', 'd', 'e')",
+      "INSERT INTO audit (id, actor, via, action, object, object_id) VALUES (-5, 'a', 'b', 'c', 'd', 'e')",
+      "INSERT INTO audit (id, actor, via, action, object, object_id) VALUES (9223372036854775807, 'a', 'b', "
+      "'c', "
+      "'d', 'e')",
+      "INSERT INTO audit (at, actor, via, action, object, object_id) VALUES ('9999', 'a', 'b', 'c', 'd', "
+      "'e')",
+      "INSERT INTO audit (before, actor, via, action, object, object_id) VALUES ('x', 'a', 'b', 'c', 'd', "
+      "'e')",
+      "INSERT INTO audit_chain (id) VALUES (1)",
+      "REPLACE INTO audit_chain (id) VALUES (1)",
+      "DELETE FROM audit_chain",
+      "UPDATE audit_chain SET sealed_id = 2, seal = (SELECT seal FROM audit WHERE id = 2)",
+      "UPDATE audit_chain SET sealed_id = 4, seal = 'x'",
+      "UPDATE audit_chain SET seal = 'x'",
+      "UPDATE audit_chain SET pruned_id = 2, pruned_seal = 'x'",
+      "UPDATE audit_chain SET pruned_id = 4, pruned_seal = NULL"};
+  for (const std::string via : {"cli", "sql", "daemon"}) {
     CAPTURE(via);
-    for (const char* sql :
-         {"UPDATE audit SET actor = 'me' WHERE id = 1", "UPDATE audit SET actor = 'me' WHERE id = 3",
-          "UPDATE audit SET seal = 'x' WHERE id = 1", "INSERT INTO audit_chain (id) VALUES (1)",
-          "REPLACE INTO audit_chain (id) VALUES (1)", "DELETE FROM audit_chain"})
+    for (const std::string& sql : never) {
+      CAPTURE(sql);
       CHECK_THROWS_AS(r.write([&] { r.db().exec(sql); }, via), Error);
-    if (std::string_view{via} == "daemon") continue;
-    for (const char* sql : {"UPDATE audit SET seal = 'x' WHERE id = 3", "DELETE FROM audit WHERE id = 1",
-                            "UPDATE audit_chain SET sealed_id = 0"})
-      CHECK_THROWS_AS(r.write([&] { r.db().exec(sql); }, via), Error);
+    }
+    if (via != "daemon")
+      CHECK_THROWS_AS(r.write([&] { r.db().exec("UPDATE audit SET seal = 'x' WHERE id = 4"); }, via), Error);
   }
   CHECK(faulty(r).empty());
+  CHECK(r.number("SELECT count(*) FROM audit") == 4);
+}
+
+TEST_CASE("audit chain: a context that was left behind stops nobody") {
+  Registry r;
+  r.db().exec("INSERT INTO audit_context VALUES (1, 'x', 'daemon', NULL)");
+  r.add_tenant("a");
+  CHECK(r.text("SELECT actor FROM audit") == "tester");
+  CHECK(r.number("SELECT count(*) FROM audit_context") == 0);
+}
+
+TEST_CASE("audit chain: a trigger that could swallow rows is named") {
+  Registry r;
+  fill_audit(r, 1);
+  r.db().exec("CREATE TRIGGER x_q BEFORE INSERT ON audit BEGIN SELECT RAISE(IGNORE); END");
+  CHECK(check_audit(r.db()).faults.front().problem.find("'x_q'") != std::string::npos);
 }
 
 TEST_CASE("audit chain: any one value that is changed is found, at its row") {
@@ -144,13 +186,22 @@ TEST_CASE("audit chain: what is removed, moved, added or made anew is found") {
   SUBCASE("one put between") {
     tamper(r, "UPDATE audit SET id = 50 WHERE id = 5");
     CHECK(after("INSERT INTO audit (id, actor, via, action, object, object_id) VALUES (7, 'a', 'b', 'c', "
-                "'d', 'e')") == Ids{50, 50});
+                "'d', 'e')") == Ids{7, 50, 50});
   }
   SUBCASE("a seal that is gone") { CHECK(after("UPDATE audit SET seal = NULL WHERE id = 3") == Ids{3, 4}); }
   SUBCASE("a seal of one's own") { CHECK(after("UPDATE audit SET seal = 'x' WHERE id = 5") == Ids{5, 5}); }
   SUBCASE("the end moved back") {
     CHECK(after("UPDATE audit_chain SET sealed_id = 4, seal = (SELECT seal FROM audit WHERE id = 4)") ==
           Ids{5});
+  }
+  SUBCASE("rows that were not sealed yet") {
+    r.add_tenant("late");
+    r.add_tenant("later");
+    r.add_tenant("last");
+    CHECK(faulty(r).empty());
+    CHECK(after("DELETE FROM audit WHERE id = 7") == Ids{8});
+    CHECK(after("DELETE FROM audit WHERE id = 8") == Ids{8});
+    CHECK(after("DELETE FROM audit WHERE id = 6") == Ids{8});
   }
   SUBCASE("no ends") { CHECK(after("DELETE FROM audit_chain") == Ids{0}); }
 }
