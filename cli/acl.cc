@@ -12,9 +12,9 @@ namespace {
 constexpr std::string_view details =
     "Rules are judged in this order: those of the server, then those of its tenant, each list by position; "
     "the first that "
-    "matches decides, and what none matches is allowed. An allow rule that names clients closes the door for "
-    "all other "
-    "clients. Private, loopback and link-local destinations are closed to clients until an allow rule names "
+    "matches decides, and what none matches is allowed. Allow rules that name clients close the door for all "
+    "other clients first, whatever stands where. Private, loopback and link-local destinations are closed to "
+    "clients until an allow rule names "
     "them by "
     "network: --to 10.0.0.0/8. A host name never opens one.";
 
@@ -64,7 +64,10 @@ int settle(Context& context, const std::vector<registry::Server>& servers) {
   if (context.dry_run() || servers.empty() || !context.daemon_runs()) return exit_code::ok;
   std::vector<Outcome> failed;
   for (Outcome& outcome : await_servers(context, servers, {.action = "acl"}))
-    if (outcome.code != exit_code::ok && outcome.status != "error") failed.push_back(std::move(outcome));
+    // One that does not run has no use for rules; one that goes on with its former configuration has the old.
+    if (outcome.code != exit_code::ok &&
+        (outcome.status != "error" || registry::server_state(context.db(), outcome.id).bound_port))
+      failed.push_back(std::move(outcome));
   return failed.empty() ? exit_code::ok : report(context, failed);
 }
 

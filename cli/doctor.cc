@@ -91,8 +91,6 @@ Patient::Patient(Context& from) : context(from), paths(daemon::paths_for(from.db
       if (!tenant.enabled) continue;
       for (registry::Server& server : registry::list_servers(*db, tenant.id))
         if (server.enabled) servers.push_back(std::move(server));
-      const auto own = registry::list_rules(*db, tenant.id);
-      rules.insert(rules.end(), own.begin(), own.end());
     }
   } catch (const Error& error) {
     db.reset();

@@ -10,7 +10,6 @@
 #include "cli/core/context.h"
 #include "lib/daemon/paths.h"
 #include "lib/db/database.h"
-#include "lib/registry/rules.h"
 #include "lib/registry/servers.h"
 
 /// What `doctor` looks at. One row for each check in doctor.cc; the work is in doctor_*.cc.
@@ -35,7 +34,6 @@ struct Patient {
   std::string db_hint;
   std::optional<RunHolder> holder;
   std::vector<registry::Server> servers;  ///< those that are enabled, of tenants that are
-  std::vector<registry::Rule> rules;
 
   explicit Patient(Context& context);
 

@@ -22,18 +22,6 @@ std::string listen_of(const registry::Server& server) {
   return v6 ? "[" + server.listen_addr + "]:" + port : server.listen_addr + ":" + port;
 }
 
-bool is_loopback(const registry::Server& server) {
-  const auto address = IpAddress::parse(server.listen_addr);
-  return address && address->is_loopback();
-}
-
-bool has_client_rule(const Patient& patient, const registry::Server& server) {
-  return std::ranges::any_of(patient.rules, [&](const registry::Rule& rule) {
-    return rule.tenant_id == server.tenant_id && rule.client &&
-           (!rule.server_id || *rule.server_id == server.id);
-  });
-}
-
 /// Equal, or one of them is a wildcard; "::" takes IPv4 as well.
 bool overlap(const registry::Server& a, const registry::Server& b) {
   if (a.listen_port == 0 || a.listen_port != b.listen_port) return false;
@@ -73,7 +61,8 @@ Findings look_for_open_proxies(const Patient& patient) {
   Findings found;
   for (const registry::Server& server : patient.servers) {
     const ServerType* type = patient.context.catalog().find_type(server.type);
-    if (type == nullptr || !type->forwards || is_loopback(server) || has_client_rule(patient, server))
+    if (type == nullptr ||
+        !registry::is_open_proxy(server, registry::surroundings(*patient.db, server), *type))
       continue;
     found.push_back(
         {server.allow_open ? State::warn : State::error,

@@ -42,6 +42,7 @@ int run_add(Context& context, const Args& args) {
                              [&](Database& db, const registry::Server& server) {
                                for (const registry::RouteSpec& spec : specs)
                                  registry::put_route(db, server.id, spec);
+                               registry::require_valid(db, server.id, context.catalog());
                              });
 }
 
@@ -50,6 +51,7 @@ int run_remove(Context& context, const Args& args) {
                              [&](Database& db, const registry::Server& server) {
                                for (const std::string_view name : args[names])
                                  registry::remove_route(db, registry::get_route(db, server.id, name).id);
+                               registry::require_valid(db, server.id, context.catalog());
                              });
 }
 

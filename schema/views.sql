@@ -191,8 +191,8 @@ UNION ALL
 SELECT 'warning', tenant || '/' || name, 'open to everybody who reaches ' || listen || ' (allow_open)',
   'arcusctl acl add allow --client 10.0.0.0/8 --server ' || tenant || '/' || name
 FROM server_full WHERE allow_open AND enabled
-  AND NOT EXISTS (SELECT 1 FROM acl WHERE acl.tenant_id = server_full.tenant_id AND client IS NOT NULL
-    AND (server_id IS NULL OR server_id = server_full.id));
+  AND NOT EXISTS (SELECT 1 FROM acl WHERE acl.tenant_id = server_full.tenant_id AND action = 'allow'
+    AND client IS NOT NULL AND client NOT LIKE '%/0' AND (server_id IS NULL OR server_id = server_full.id));
 
 -- The audit trail for people: what each change altered, in one line.
 CREATE VIEW changes AS

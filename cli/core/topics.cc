@@ -97,7 +97,7 @@ static constexpr std::string_view security_text =
     R"(A listener that others can reach and that forwards wherever the client wants is an open proxy. Such a server is
 refused unless a rule says which clients may use it, or --allow-open says that this is wanted:
   arcusctl acl add allow --client 10.0.0.0/8 -t acme
-An allow rule that names clients closes the door for all others.
+An allow rule that names clients closes the door for all others, whatever the other rules say.
 
 A proxy reaches only public addresses. A rule with a destination network opens others:
   arcusctl acl add allow --to 10.0.0.0/8 -t acme

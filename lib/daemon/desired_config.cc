@@ -148,8 +148,10 @@ std::vector<std::string> problems_of(const registry::DesiredServer& desired,
   for (const registry::Backend& backend : desired.backends)
     ++(backend.role == "origin" ? around.backends : around.parents);
   around.routes = desired.routes.size();
-  around.client_rules = std::ranges::any_of(desired.rules, registry::restricts_clients) ||
-                        std::ranges::any_of(tenant.rules, registry::restricts_clients);
+  around.passes_any_name = std::ranges::any_of(desired.routes, [](const registry::Route& route) {
+    return route.target == "passthrough" && route.pattern.starts_with('*');
+  });
+  around.client_rules = registry::restrict_clients(desired.rules, tenant.rules);
   try {
     auto problems = registry::check_server(desired.server, around, catalog);
     check_ranges(desired.server, problems);

@@ -11,6 +11,8 @@
 namespace arcus::policy {
 
 static constexpr std::uint32_t no_position = ~std::uint32_t{0};
+static constexpr Decision closed_door{
+    .verdict = Verdict::deny, .reason = Reason::acl_denied, .closed_door = true};
 
 std::size_t Policy::NetworkIndex::BytesHash::operator()(const IpAddress& address) const noexcept {
   std::uint64_t halves[2];
@@ -105,6 +107,10 @@ Policy::Policy(std::span<const RuleText> server_rules, std::span<const RuleText>
 
 void Policy::index(const Rule& rule, std::uint32_t position) {
   if (rule.destination) first_destination_ = std::min(first_destination_, position);
+  if (rule.allow && rule.client) {
+    doors_.add(*rule.client, position);
+    closes_door_ = closes_door_ || rule.client->bits > 0;
+  }
   if (!rule.host.empty()) {
     (rule.suffix ? suffix_ : exact_)[rule.host].push_back(position);
   } else if (rule.destination) {
@@ -116,17 +122,36 @@ void Policy::index(const Rule& rule, std::uint32_t position) {
   }
 }
 
-bool Policy::matches(const Rule& rule, const Request& request, const IpAddress* address) const {
+template <typename Visit>
+void Policy::NetworkIndex::visit_networks_of(const IpAddress& key, Visit visit) const {
+  const IpAddress plain = key.unmapped();
+  for (const auto& [length, table] : by_length) {
+    if (length.first != plain.is_v4()) continue;
+    if (const auto found = table.find(network_of(plain, length.second)); found != table.end())
+      visit(found->second);
+  }
+}
+
+bool Policy::matches(const Rule& rule, const Request& request, const IpAddress* address) {
   if (rule.destination && (address == nullptr || !rule.destination->contains(*address))) return false;
+  if (rule.port_last != 0 && (request.port < rule.port_first || request.port > rule.port_last)) return false;
+  return matches_asker(rule, request);
+}
+
+/// By time alone.
+static bool is_open_at(int first, int last, int asked) {
+  if (first < 0) return true;
+  const int minute = asked < 0 ? minute_of_day(wall_now()) : asked;
+  const bool after = minute >= first, before = minute < last;
+  return first <= last ? after && before : after || before;
+}
+
+bool Policy::matches_asker(const Rule& rule, const Request& request) {
   if (rule.client && !rule.client->contains(request.client)) return false;
   if (!rule.user.empty() && rule.user != request.user) return false;
-  if (rule.port_last != 0 && (request.port < rule.port_first || request.port > rule.port_last)) return false;
   if (!rule.methods.empty() && std::ranges::find(rule.methods, request.method) == rule.methods.end())
     return false;
-  if (rule.window_first < 0) return true;
-  const int minute = request.minute_of_day < 0 ? minute_of_day(wall_now()) : request.minute_of_day;
-  const bool after = minute >= rule.window_first, before = minute < rule.window_last;
-  return rule.window_first <= rule.window_last ? after && before : after || before;
+  return is_open_at(rule.window_first, rule.window_last, request.minute_of_day);
 }
 
 /// The lowest position from `from` on that matches. With `opening`, only rules that can open or close the
@@ -142,16 +167,8 @@ std::optional<std::uint32_t> Policy::first_match(const Request& request, const I
     }
   };
   look(others_);
-  const auto look_up = [&](const NetworkIndex& index, const IpAddress& key) {
-    const IpAddress plain = key.unmapped();
-    for (const auto& [length, table] : index.by_length) {
-      if (length.first != plain.is_v4()) continue;
-      if (const auto found = table.find(network_of(plain, length.second)); found != table.end())
-        look(found->second);
-    }
-  };
-  look_up(clients_, request.client);
-  if (address != nullptr) look_up(destinations_, *address);
+  clients_.visit_networks_of(request.client, look);
+  if (address != nullptr) destinations_.visit_networks_of(*address, look);
   if (exact_.empty() && suffix_.empty()) return best == no_position ? std::nullopt : std::optional{best};
   const std::string name =
       to_lower(request.host.ends_with('.') ? request.host.substr(0, request.host.size() - 1) : request.host);
@@ -164,6 +181,25 @@ std::optional<std::uint32_t> Policy::first_match(const Request& request, const I
   return best == no_position ? std::nullopt : std::optional{best};
 }
 
+template <typename Names>
+bool Policy::is_named(const IpAddress& client, Names names) const {
+  if (!closes_door_) return true;
+  bool found = false;
+  doors_.visit_networks_of(client, [&](const Positions& positions) {
+    found = found || std::ranges::any_of(positions, [&](std::uint32_t at) { return names(rules_[at]); });
+  });
+  return found;
+}
+
+bool Policy::is_inside(const Request& request) const {
+  return is_named(request.client, [&](const Rule& rule) { return matches_asker(rule, request); });
+}
+
+bool Policy::admits(const IpAddress& client) const {
+  return is_named(client,
+                  [](const Rule& rule) { return is_open_at(rule.window_first, rule.window_last, -1); });
+}
+
 Decision Policy::decided_by(const Rule& rule) const noexcept {
   return {.verdict = rule.allow ? Verdict::allow : Verdict::deny,
           .reason = rule.allow ? Reason::ok : Reason::acl_denied,
@@ -174,6 +210,7 @@ Decision Policy::decided_by(const Rule& rule) const noexcept {
 
 Decision Policy::decide(const Request& request, const IpAddress* address) const {
   if (rules_.empty()) return {};
+  if (!is_inside(request)) return closed_door;
   const auto found = first_match(request, address, 0, false);
   if (address == nullptr && first_destination_ < found.value_or(no_position))
     return {.verdict = Verdict::needs_address};
@@ -181,6 +218,7 @@ Decision Policy::decide(const Request& request, const IpAddress* address) const 
 }
 
 Decision Policy::decide_name(const Request& request) const {
+  if (!is_inside(request)) return closed_door;
   const auto found = rules_.empty() ? std::nullopt : first_match(request, nullptr, 0, false);
   return found ? decided_by(rules_[*found]) : Decision{};
 }
@@ -189,6 +227,7 @@ Decision Policy::decide_address(const Request& request, const Endpoint& address,
                                 const OwnEndpoints& own) const {
   const SpecialRange* range = find_special(address.address);
   Decision denied{.verdict = Verdict::deny, .reason = Reason::destination_denied, .range = range};
+  if (!is_inside(request)) return closed_door;
   if (is_own(address, own)) return denied;
   const auto found = rules_.empty() ? std::nullopt : first_match(request, &address.address, 0, false);
   const Decision decision = found ? decided_by(rules_[*found]) : Decision{};
@@ -210,6 +249,7 @@ std::string explain(const Decision& decision) {
                .append(decision.range->summary) +
            ")";
   }
+  if (decision.closed_door) return "allow rules name clients, and none of them this one";
   const std::string effect = decision.verdict == Verdict::allow ? "allows it" : "denies it";
   if (decision.rule == 0) return "no rule matches: allowed";
   return "rule " + std::to_string(decision.rule) + " of the " + std::string{decision.scope} + " " + effect;

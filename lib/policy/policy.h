@@ -51,12 +51,14 @@ struct Decision {
   Verdict verdict = Verdict::allow;
   Reason reason = Reason::ok;           ///< acl_denied or destination_denied with `deny`
   std::int64_t rule = 0;                ///< number of the rule that decided; 0 = none did
+  bool closed_door = false;             ///< with acl_denied: allow rules name clients, none of them this one
   std::string_view scope;               ///< "server" or "tenant", whose rule that was
   bool opens_guard = false;             ///< an allow rule with a destination covers the address
   const SpecialRange* range = nullptr;  ///< with destination_denied: what the address lies in, if anything
 };
 
-/// Rules made ready for judging; immutable. Server rules come before tenant rules, each by position; the
+/// Rules made ready for judging; immutable. Allow rules that name clients close the door for all others,
+/// whatever stands where. For those inside, server rules come before tenant rules, each by position; the
 /// first match wins, and what no rule matches is allowed. Rules are found by host name and by network, so the
 /// cost does not grow with their number.
 class Policy {
@@ -67,6 +69,9 @@ class Policy {
 
   bool empty() const noexcept { return rules_.empty(); }
   std::size_t size() const noexcept { return rules_.size(); }
+
+  /// By the door alone, when nothing was asked yet: may this client in? Methods and users are not looked at.
+  bool admits(const IpAddress& client) const;
 
   /// By the rules alone. Without `address`, rules with a destination cannot be judged.
   Decision decide(const Request& request, const IpAddress* address) const;
@@ -102,11 +107,20 @@ class Policy {
     };
     std::map<std::pair<bool, int>, std::unordered_map<IpAddress, Positions, BytesHash>> by_length;
     void add(const Cidr& network, std::uint32_t position);
+    /// Calls `visit(positions)` for every network that holds `key`.
+    template <typename Visit>
+    void visit_networks_of(const IpAddress& key, Visit visit) const;
   };
 
   static Rule read(const RuleText& text, bool of_tenant);
   void index(const Rule& rule, std::uint32_t position);
-  bool matches(const Rule& rule, const Request& request, const IpAddress* address) const;
+  /// By all conditions but those about the destination.
+  static bool matches_asker(const Rule& rule, const Request& request);
+  static bool matches(const Rule& rule, const Request& request, const IpAddress* address);
+  /// True when no allow rule names clients, or one of those that name `client` satisfies `names`.
+  template <typename Names>
+  bool is_named(const IpAddress& client, Names names) const;
+  bool is_inside(const Request& request) const;
   std::optional<std::uint32_t> first_match(const Request& request, const IpAddress* address,
                                            std::uint32_t from, bool opening) const;
   Decision decided_by(const Rule& rule) const noexcept;
@@ -116,6 +130,8 @@ class Policy {
   std::unordered_map<std::string_view, Positions> suffix_;  ///< "example.org" for *.example.org
   NetworkIndex destinations_;
   NetworkIndex clients_;
+  NetworkIndex doors_;  ///< allow rules that name clients
+  bool closes_door_ = false;
   Positions others_;
   std::uint32_t first_destination_ = ~std::uint32_t{0};
 };

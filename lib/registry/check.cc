@@ -105,6 +105,13 @@ static void check_upstreams(const ServerType& type, const Surroundings& around,
     problems.push_back("routes: type '" + name + "' needs a route or a backend (--route NAME=HOST:PORT)");
 }
 
+bool is_open_proxy(const Server& server, const Surroundings& around, const ServerType& type) noexcept {
+  const bool forwards = (type.forwards && around.backends == 0) || around.passes_any_name;
+  const auto address = IpAddress::parse(server.listen_addr);
+  const bool knows_clients = server.enable_tls && server.client_auth == "require";
+  return forwards && address && !address->is_loopback() && !around.client_rules && !knows_clients;
+}
+
 std::vector<std::string> check_server(const Server& server, const Surroundings& around,
                                       const Catalog& catalog) {
   std::vector<std::string> problems;
@@ -127,8 +134,7 @@ std::vector<std::string> check_server(const Server& server, const Surroundings& 
   check_tls(server, *type, problems);
   check_proxy_protocol(server, problems);
   check_config(server, *type, problems);
-  const bool open = type->forwards && around.backends == 0 && address && !address->is_loopback();
-  if (open && !around.client_rules && !server.allow_open)
+  if (is_open_proxy(server, around, *type) && !server.allow_open)
     problems.push_back(
         "allow_open: " + server.listen_addr +
         " is reachable from outside and nothing restricts who may use this proxy; either name the clients "

@@ -149,10 +149,48 @@ static std::int64_t make_room(Database& db, std::string_view tenant_id, std::opt
   return target.position;
 }
 
-bool restricts_clients(const Rule& rule) noexcept {
-  if (rule.action == "allow") return rule.client.has_value();
-  return !rule.client && !rule.host && !rule.destination && !rule.port_first && !rule.method &&
-         !rule.time_window;
+/// So few that naming them restricts who may be a client; a network of half the world does not.
+static bool is_some_clients(const std::string& text) {
+  const auto network = Cidr::parse(text);
+  if (!network) return true;  // the worker will refuse it
+  const bool is_mapped =
+      !network->address.is_v4() && network->bits >= 96 && network->address.unmapped().is_v4();
+  if (is_mapped) return network->bits >= 96 + 8;
+  return network->bits >= (network->address.is_v4() ? 8 : 16);
+}
+
+bool restrict_clients(std::span<const Rule> of_server, std::span<const Rule> of_tenant) {
+  bool names_some = false;
+  bool names_all = false;
+  bool lets_all = false;  // an allow rule for everybody stands before
+  bool ends_in_deny = false;
+  for (const std::span<const Rule> rules : {of_server, of_tenant}) {
+    for (const Rule& rule : rules) {
+      if (rule.action == "allow") {
+        if (rule.client) (is_some_clients(*rule.client) ? names_some : names_all) = true;
+        lets_all = lets_all || !rule.client;
+      } else if (!rule.client && !rule.host && !rule.destination && !rule.port_first && !rule.method &&
+                 !rule.time_window) {
+        ends_in_deny = ends_in_deny || !lets_all;
+      }
+    }
+  }
+  return (names_some || ends_in_deny) && !names_all;
+}
+
+RuleSpec rule_spec(const Rule& rule) {
+  RuleSpec spec{.action = rule.action,
+                .client = rule.client,
+                .to = rule.destination ? rule.destination : rule.host,
+                .port = std::nullopt,
+                .method = rule.method,
+                .time_window = rule.time_window,
+                .comment = rule.comment,
+                .before = std::nullopt};
+  if (rule.port_first)
+    spec.port =
+        std::to_string(*rule.port_first) + "-" + std::to_string(rule.port_last.value_or(*rule.port_first));
+  return spec;
 }
 
 Rule add_rule(Database& db, std::string_view tenant_id, std::string_view server_id, const RuleSpec& spec) {

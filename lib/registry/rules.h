@@ -2,6 +2,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -40,8 +41,13 @@ struct RuleSpec {
   std::optional<std::int64_t> before;  ///< number of the rule to stand before; nothing: last
 };
 
-/// True when the rule limits who may be a client: an allow that names clients, or a deny of everything.
-bool restricts_clients(const Rule& rule) noexcept;
+/// True when the rules of a server and of its tenant limit who may be a client: allow rules name some clients
+/// and none names all, or a rule denies everything and no allow rule for everybody stands before it. Networks
+/// shorter than /8 (IPv6: /16) count as all.
+bool restrict_clients(std::span<const Rule> of_server, std::span<const Rule> of_tenant);
+
+/// `rule` as it would be typed, for another list's end.
+RuleSpec rule_spec(const Rule& rule);
 
 /// Validates and adds. Throws Error (usage) with every problem. `server_id` empty: for the tenant.
 Rule add_rule(Database& db, std::string_view tenant_id, std::string_view server_id, const RuleSpec& spec);

@@ -103,21 +103,24 @@ ServerState server_state(Database& db, std::string_view server_id) {
 }
 
 static bool has_client_rules(Database& db, const Server& server) {
-  for (const Rule& rule : list_rules(db, server.tenant_id))
-    if ((!rule.server_id || *rule.server_id == server.id) && restricts_clients(rule)) return true;
-  return false;
+  std::vector<Rule> rules = list_rules(db, server.tenant_id);
+  std::erase_if(rules, [&](const Rule& rule) { return rule.server_id && *rule.server_id != server.id; });
+  return restrict_clients(rules, {});
 }
 
 Surroundings surroundings(Database& db, const Server& server) {
   auto st = db.query(
       "SELECT count(*) FILTER (WHERE role = 'origin'), count(*) FILTER (WHERE role <> 'origin'), "
-      "(SELECT count(*) FROM sni_route WHERE server_id = ?1) FROM backend WHERE server_id = ?1",
+      "(SELECT count(*) FROM sni_route WHERE server_id = ?1), (SELECT count(*) FROM sni_route WHERE "
+      "server_id "
+      "= ?1 AND target = 'passthrough' AND pattern LIKE '*%') FROM backend WHERE server_id = ?1",
       server.id);
   st.step();
-  auto [backends, parents, routes] = st.row<std::size_t, std::size_t, std::size_t>();
+  auto [backends, parents, routes, any_names] = st.row<std::size_t, std::size_t, std::size_t, std::size_t>();
   return {.backends = backends,
           .parents = parents,
           .routes = routes,
+          .passes_any_name = any_names > 0,
           .client_rules = has_client_rules(db, server)};
 }
 

@@ -102,15 +102,19 @@ Server want_restart(Database& db, std::string_view id);  ///< also makes it want
 Server want_reload(Database& db, std::string_view id);
 
 /// Everything wrong with a server as it would be: sentences, each starting with the column's name. Used
-/// before every write and by the daemon before it applies a row. `client_rules`: some rule of the server or
-/// its tenant names clients.
+/// before every write and by the daemon before it applies a row.
 struct Surroundings {
   std::size_t backends = 0;  ///< of role origin
   std::size_t parents = 0;   ///< of the other roles
   std::size_t routes = 0;
-  bool client_rules = false;
+  bool passes_any_name = false;  ///< a route with a wildcard passes through
+  bool client_rules = false;     ///< the rules of the server and its tenant restrict who may be a client
 };
 Surroundings surroundings(Database& db, const Server& server);
+/// True when everybody who reaches the server may go through it where they like: it forwards, listens on more
+/// than loopback, and neither rules nor client certificates restrict who may use it. `allow_open` is not
+/// looked at.
+bool is_open_proxy(const Server& server, const Surroundings& around, const ServerType& type) noexcept;
 std::vector<std::string> check_server(const Server& server, const Surroundings& around,
                                       const Catalog& catalog);
 

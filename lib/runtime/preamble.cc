@@ -122,7 +122,8 @@ bool Preamble::read_header() {
 /// The limit by client counts whom the header names.
 bool Preamble::take_client() {
   has_client_ = true;
-  const Reason reason = connection_.take_client_slot();
+  const bool may_enter = connection_.config().policy->admits(connection_.peer().address);
+  const Reason reason = may_enter ? connection_.take_client_slot() : Reason::acl_denied;
   if (reason == Reason::ok) return true;
   deadline_.disarm();
   connection_.stream().set_handler(nullptr);

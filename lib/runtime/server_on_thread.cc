@@ -66,6 +66,9 @@ void ServerOnThread::accepted(UniqueFd socket, const Endpoint& peer) {
   ConnectionSlot slot = preamble && preamble->wants_header()
                             ? ConnectionSlot::take(config_->limits, reason)
                             : ConnectionSlot::take(config_->limits, peer.address, reason);
+  const bool knows_client = !preamble || !preamble->wants_header();
+  if (reason == Reason::ok && knows_client && !config_->policy->admits(peer.address))
+    reason = Reason::acl_denied;
   Stream stream(thread_.poller(), std::move(socket));
   if (!stream.valid()) reason = Reason::local_resource;
   ClientConnection connection(*this, std::move(stream), peer, std::move(slot));

@@ -51,6 +51,7 @@ void Exchange::reset(NetContext& net) noexcept {
   client_keeps = has_head = false;
   upgrade.clear();
   host.clear();
+  asked_host.clear();
   port = 0;
   literal.reset();
   address.reset();

@@ -61,7 +61,8 @@ bool logs_in_connection(const Head& head, FieldId id) noexcept;
 struct RequestFacts {
   Notes notes;
   SteadyTime started;
-  std::string host;  ///< as the rules judge it
+  std::string host;        ///< where it goes
+  std::string asked_host;  ///< when not guarded: what the client asked for, as the rules judge it
   std::optional<Endpoint> address;
   std::uint16_t port = 0;
   std::uint16_t status = 0;

@@ -1,5 +1,6 @@
 #include "proxies/http/handler.h"
 
+#include <span>
 #include <string>
 #include <utility>
 
@@ -43,13 +44,15 @@ void HttpHandler::refuse(ClientConnection connection, Reason reason) {
   if (server_.thread().net().lingering.size() >= max_refusals) return connection.reset();
   static constexpr OwnField retry[] = {{"Retry-After", "1"}};
   const std::string date = http_date();
+  const std::uint16_t status = status_of(reason);
   std::array<char, 2048> out;
-  const std::size_t size = write_error({.status = 503,
-                                        .reason = reason,
-                                        .proxy = server_.config()->facts->instance(),
-                                        .date = date,
-                                        .fields = retry},
-                                       out);
+  const std::size_t size =
+      write_error({.status = status,
+                   .reason = reason,
+                   .proxy = server_.config()->facts->instance(),
+                   .date = date,
+                   .fields = status == 503 ? std::span<const OwnField>{retry} : std::span<const OwnField>{}},
+                  out);
   connection.count_out(size);
   std::move(connection).close_politely({out.data(), size});
 }

@@ -60,9 +60,8 @@ bool HttpSession::admit_reverse(const RequestHead& head) {
   }
   const Authority& asked = head.target.form == TargetForm::absolute ? head.target.authority : head.host;
   if (!config().routes.empty()) return admit_route(asked);
+  exchange_->asked_host = asked.host;
   if (!connection_.config().policy->empty()) {
-    exchange_->host = asked.host;
-    exchange_->port = connection_.config().wire.listen_port;
     const auto decision = decide_early(connection_.config());
     if (decision.verdict == policy::Verdict::deny) {
       reply(403, decision.reason);
@@ -93,7 +92,7 @@ bool HttpSession::admit_route(const Authority& asked) {
     denied = Reason::acl_denied;
   } else {
     exchange.guarded = through;
-    exchange.host = asked.host;
+    exchange.host = exchange.asked_host = asked.host;
     exchange.port = connection_.config().wire.listen_port;
     if (through) {
       exchange.port = asked.port == 0 ? std::uint16_t{80} : asked.port;

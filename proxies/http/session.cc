@@ -216,9 +216,15 @@ void HttpSession::on_kill(Reason reason) {
   end();
 }
 
-/// Rules that tightened end tunnels they would not have let begin; requests are judged one by one anyway.
+/// Rules that tightened end tunnels they would not have let begin, and all that a client has who may no
+/// longer enter; else requests are judged one by one.
 void HttpSession::on_config() {
-  if (phase_ != Phase::tunnel || !facts().guarded) return;
+  if (phase_ == Phase::over) return;
+  if (phase_ != Phase::tunnel) {
+    if (!connection_.server().config()->policy->admits(connection_.peer().address))
+      on_kill(Reason::acl_denied);
+    return;
+  }
   if (const Reason denied = judge_anew(); denied != Reason::ok) abort(denied);
 }
 

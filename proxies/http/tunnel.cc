@@ -42,6 +42,8 @@ bool HttpSession::switch_protocols(const ResponseHead& head, std::string_view re
   const bool asked =
       !exchange.upgrade.empty() && field != nullptr && has_word(field->value, exchange.upgrade);
   if (!asked || !exchange.request.finished()) return bad_answer();
+  // As for CONNECT: from now on on_config() looks.
+  if (const Reason denied = judge_anew(); denied != Reason::ok) return reply(status_of(denied), denied);
   const std::size_t size =
       write_response(head, {.via = config().via, .upgrade = exchange.upgrade}, workspace().out);
   if (size == 0) return bad_answer();

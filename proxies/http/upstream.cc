@@ -12,10 +12,11 @@ namespace arcus::http {
 static constexpr std::size_t max_attempts = 3;
 
 policy::Request HttpSession::question() const {
+  const RequestFacts& known = facts();
   return {.client = connection_.peer().address,
-          .host = facts().host,
-          .port = facts().port,
-          .method = facts().notes.get(NoteKind::method)};
+          .host = known.guarded ? known.host : known.asked_host,
+          .port = known.guarded ? known.port : connection_.config().wire.listen_port,
+          .method = known.notes.get(NoteKind::method)};
 }
 
 /// By the rules and the destination guard. Backends an operator configured are exempt.
@@ -38,7 +39,8 @@ Reason HttpSession::judge_anew() const {
   const ServerConfig& newest = *connection_.server().config();
   if (newest.policy->empty() && connection_.config().policy->empty()) return Reason::ok;
   policy::Decision decision = decide_early(newest);
-  if (decision.verdict != policy::Verdict::deny && facts().address && !facts().has_parent())
+  const bool by_address = facts().guarded && facts().address && !facts().has_parent();
+  if (decision.verdict != policy::Verdict::deny && by_address)
     decision = newest.policy->decide_address(question(), *facts().address, {});
   return decision.verdict == policy::Verdict::deny ? decision.reason : Reason::ok;
 }

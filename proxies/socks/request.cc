@@ -31,7 +31,8 @@ void SocksSession::begin(const Request& request) {
   if (!possible || !config().serves(command_))
     return refuse(Reason::unsupported_method, Code::command_not_supported);
   // What an association is to reach its datagrams will say.
-  const Reason denied = command_ == Command::associate ? Reason::ok : judge(newest(), asked());
+  const Reason denied =
+      command_ == Command::associate ? judge_client(newest(), asked().client) : judge(newest(), asked());
   if (denied != Reason::ok) return refuse(denied);
   deadline_.disarm();
   switch (command_) {

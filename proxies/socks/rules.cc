@@ -10,6 +10,12 @@ static policy::Request question(const Asked& asked) {
   return {.client = asked.client, .host = asked.host, .port = asked.port};
 }
 
+Reason judge_client(const ServerConfig& config, const IpAddress& client) {
+  if (config.policy->empty()) return Reason::ok;
+  const policy::Decision decision = config.policy->decide_name({.client = client, .host = {}});
+  return decision.verdict == policy::Verdict::deny ? decision.reason : Reason::ok;
+}
+
 Reason judge(const ServerConfig& config, const Asked& asked) {
   if (config_of(config).is_denied(asked.port)) return Reason::destination_denied;
   if (config.policy->empty()) return Reason::ok;

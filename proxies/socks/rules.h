@@ -16,6 +16,9 @@ struct Asked {
   std::uint16_t port = 0;
 };
 
+/// By the rules about clients alone: for who asks for nothing yet.
+Reason judge_client(const ServerConfig& config, const IpAddress& client);
+
 /// By what is known without an address: ok, acl_denied, or destination_denied for a port nobody may reach.
 Reason judge(const ServerConfig& config, const Asked& asked);
 

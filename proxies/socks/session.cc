@@ -201,7 +201,11 @@ void SocksSession::on_drain() {
 /// Rules that tightened end what they would not have let begin; datagrams are judged one by one anyway.
 void SocksSession::on_config() {
   if (phase_ == Phase::over || is_negotiating()) return;
-  if (association_) return association_->forget_contacts();
+  if (association_) {
+    association_->forget_contacts();
+    if (const Reason denied = judge_client(newest(), asked().client); denied != Reason::ok) on_kill(denied);
+    return;
+  }
   Reason denied =
       has_parents(connection_.config()) ? judge_for_parent(newest(), asked()) : judge(newest(), asked());
   if (denied == Reason::ok && upstream_ && !via_parent_)

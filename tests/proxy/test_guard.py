@@ -5,9 +5,9 @@ import ssl
 import struct
 import threading
 
-from certificates import authority, certificate, served_name
+from certificates import authority, certificate, client_hello, served_name, tls_connect
 from harness import connects, contains, equal, test, until
-from traffic import Origin, answer_with, connect, exchange, get, read_all
+from traffic import Origin, answer_with, connect, echo, exchange, get, read_all, read_head
 
 
 def local_address():
@@ -102,12 +102,9 @@ def tightened_while_dialled(w):
     http, socks = w.server("http", "acme/web", "--set", "connect_ports=*"), w.server("socks", "acme/gate")
     sni = w.server("sni", "acme/edge", "--route", "localhost=passthrough", "--set", f"passthrough_port={full.port}")
     w.run()
-    hello = ssl.MemoryBIO()
-    with contextlib.suppress(ssl.SSLWantReadError):
-        ssl.create_default_context().wrap_bio(ssl.MemoryBIO(), hello, server_hostname="localhost").do_handshake()
     waiting = []
     for port, data in ((http, f"CONNECT 127.0.0.1:{full.port} HTTP/1.1\r\nHost: 127.0.0.1:{full.port}\r\n\r\n".encode()),
-                       (socks, b"\4\1" + struct.pack("!H", full.port) + b"\x7f\0\0\1\0"), (sni, hello.read())):
+                       (socks, b"\4\1" + struct.pack("!H", full.port) + b"\x7f\0\0\1\0"), (sni, client_hello("localhost"))):
         waiting.append(connect(port))
         waiting[-1].sendall(data)
     until(lambda: w.query("SELECT name FROM server_full WHERE active_connections = 1")[2:], 5 * w.patience, "all three dial")
@@ -194,6 +191,90 @@ def https_by_hand(w):
     until(lambda: "enable_tls" in (w.show("acme/web")["last_error"] or ""), 5 * w.patience, "refused")
     contains(w.ctl("server", "set", "acme/web", "enable_tls=0", code=2).err, "never serves without TLS")
     assert b"HTTP/1." not in exchange(port, b"GET http://example.test/ HTTP/1.1\r\nHost: example.test\r\n\r\n")
+
+
+def switch_and_echo(connection, origin):
+    read_head(connection, origin)
+    connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+    echo(connection, origin)
+
+
+@test("an allow rule that names clients closes the door for all others, on every type, and ends what they have")
+def closed_door(w):
+    w.init("acme")
+    w.allow_loopback("acme")
+    origin, sink, chat = Origin(answer_with()), Origin(echo), Origin(switch_and_echo)
+    pem, key = certificate(w, "site", "example.test")
+    hello = client_hello()
+    http, socks = w.server("http", "acme/web"), w.server("socks", "acme/gate", "--set", "commands=connect,udp")
+    reverse = w.server("http", "acme/front", "--backend", origin.address)
+    tcp = w.server("tcp", "acme/db", "--backend", sink.address)
+    tls = w.server("tls", "acme/t", "--backend", sink.address, "--cert", pem, "--key", key)
+    sni = w.server("sni", "acme/edge", "--route", f"example.test={sink.address}")
+    sockets = w.server("http", "acme/chat", "--backend", chat.address)
+    w.run()
+
+    def socks_reply():
+        return exchange(socks, b"\4\1" + struct.pack("!H", sink.port) + b"\x7f\0\0\1\0", half_close=True)[:2]
+
+    def echoed(port, data):
+        return exchange(port, data, half_close=True) == data
+
+    def served():
+        """Which types serve this client now."""
+        with contextlib.suppress(OSError, ssl.SSLError):
+            with tls_connect(w, tls, "example.test") as connection:
+                connection.sendall(b"x")
+                if connection.recv(1) == b"x":
+                    yield "tls"
+        if get(http, origin.url + "/").status == 200:
+            yield "http"
+        if b" 200 " in exchange(reverse, b"GET / HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n")[:20]:
+            yield "reverse"
+        if socks_reply() == b"\0\x5a":
+            yield "socks"
+        if echoed(tcp, b"hello"):
+            yield "tcp"
+        if echoed(sni, hello):
+            yield "sni"
+    every = {"http", "reverse", "socks", "tcp", "tls", "sni"}
+    equal(set(served()), every)
+    switch = b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+    plain = b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"
+    associate = b"\5\1\0\5\3\0\1\0\0\0\0\0\0"
+    held = []
+    for port, data, answer in ((tcp, b"hello", b"hello"), (sni, hello, hello[:5]), (sockets, switch, b"HTTP/1.1 101"),
+                               (reverse, plain, b"HTTP/1.1 200"), (socks, associate, b"\5\0\5\0")):
+        held.append(connect(port))
+        held[-1].sendall(data)
+        got = b""
+        while len(got) < len(answer):
+            got += held[-1].recv(4096)
+        equal(got[:len(answer)], answer)
+    w.ctl("acl", "add", "allow", "--client", "192.0.2.0/24", "-t", "acme")
+    for connection in held:
+        read_all(connection)
+    equal(set(served()), set())
+    w.ctl("acl", "add", "allow", "--client", "127.0.0.1", "-t", "acme")
+    until(lambda: set(served()) == every, 5 * w.patience, "open again for those who are named")
+
+
+@test("an sni server that passes any name through to the world is an open proxy: refused like one")
+def open_sni(w):
+    w.init("acme")
+    port = w.port()
+    add = ("server", "add", "sni", "edge", "-t", "acme", "--listen", f"0.0.0.0:{port}")
+    for route in ("*=passthrough", "*.example.com=passthrough"):
+        contains(w.ctl(*add, "--route", route, code=2).err, "--allow-open", "acl add allow --client")
+    contains(w.ctl(*add, "--fallback", "passthrough", code=2).err, "--allow-open")
+    w.ctl(*add, "--route", "www.example.com=passthrough", "--no-start")
+    contains(w.ctl("route", "add", "acme/edge", "*=passthrough", code=2).err, "--allow-open")
+    equal([row["pattern"] for row in w.json("route", "list", "acme/edge")], ["www.example.com"])
+    w.ctl("acl", "add", "allow", "--client", "192.0.2.0/24", "--server", "acme/edge")
+    w.ctl("route", "add", "acme/edge", "*=passthrough")
+    w.ctl("server", "remove", "acme/edge", "--yes")
+    w.ctl(*add, "--fallback", "passthrough", "--allow-open", "--no-start")
+    contains(w.ctl("doctor", "policy", code=None).out, "acme/edge is an open proxy")
 
 
 @test("a client rule closes the door to others before a byte is read")

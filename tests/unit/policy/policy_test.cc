@@ -57,6 +57,52 @@ TEST_CASE("policy: what no rule can open") {
   CHECK(policy.decide_address(request(), at("127.0.0.1:80"), {{}, ports}).verdict == Verdict::deny);
 }
 
+TEST_CASE("policy: allow rules that name clients close the door for all others, whatever else is allowed") {
+  const auto verdict = [](const std::vector<RuleText>& of_server, const std::vector<RuleText>& of_tenant,
+                          const char* client, int minute = 0) {
+    const Policy policy{of_server, of_tenant};
+    Request asked = request("a.test", 80, client);
+    asked.minute_of_day = minute;
+    const IpAddress address = *IpAddress::parse("8.8.8.8");
+    const Decision decision = policy.decide(asked, &address);
+    CHECK(policy.decide_name(asked).verdict == decision.verdict);
+    CHECK(policy.decide_address(asked, {address, 80}, {}).verdict == decision.verdict);
+    CHECK((policy.decide(asked, nullptr).verdict == Verdict::deny) == decision.closed_door);
+    if (decision.closed_door) {
+      CHECK(decision.reason == Reason::acl_denied);
+      CHECK(explain(decision) == "allow rules name clients, and none of them this one");
+    }
+    return decision.verdict;
+  };
+  const std::vector<RuleText> named{{.number = 1, .allow = true, .client = "9.0.0.0/8"}};
+  for (const char* inside : {"9.9.9.9", "::ffff:9.1.1.1"}) {
+    CHECK(verdict(named, {}, inside) == Verdict::allow);
+    CHECK(verdict({}, named, inside) == Verdict::allow);
+  }
+  for (const char* outside : {"10.9.9.9", "::ffff:10.1.1.1", "2001:db8::1"}) {
+    CHECK(verdict(named, {}, outside) == Verdict::deny);
+    CHECK(verdict({}, named, outside) == Verdict::deny);
+    CHECK(verdict({{.number = 2, .allow = true, .destination = "0.0.0.0/0"}}, named, outside) ==
+          Verdict::deny);
+    CHECK(verdict({{.number = 2, .allow = true, .host = "a.test"}}, named, outside) == Verdict::deny);
+    CHECK(verdict({{.number = 2, .client = "9.0.0.0/8"}}, {}, outside) == Verdict::allow);
+  }
+  CHECK(verdict(named, {{.number = 2, .allow = true, .client = "10.0.0.0/8"}}, "10.1.1.1") == Verdict::allow);
+  CHECK(verdict(named, {{.number = 2, .allow = true, .client = "0.0.0.0/0"}}, "10.1.1.1") == Verdict::allow);
+  CHECK(verdict({}, {{.number = 2, .allow = true, .client = "0.0.0.0/0"}}, "2001:db8::1") == Verdict::allow);
+  const std::vector<RuleText> to_one{
+      {.number = 1, .allow = true, .client = "9.0.0.0/8", .destination = "10.0.0.0/8", .port_first = 443}};
+  CHECK(verdict(to_one, {}, "9.9.9.9") == Verdict::allow);
+  CHECK(verdict(to_one, {}, "10.9.9.9") == Verdict::deny);
+  const std::vector<RuleText> by_day{
+      {.number = 1, .allow = true, .client = "9.0.0.0/8", .time_window = "08:00-18:00"}};
+  CHECK(verdict(by_day, {}, "9.9.9.9", 9 * 60) == Verdict::allow);
+  CHECK(verdict(by_day, {}, "9.9.9.9", 19 * 60) == Verdict::deny);
+  const std::vector<RuleText> by_method{
+      {.number = 1, .allow = true, .client = "9.0.0.0/8", .method = "POST"}};
+  CHECK(verdict(by_method, {}, "9.9.9.9") == Verdict::deny);
+}
+
 TEST_CASE("policy: a rule that admits a client does not hide one that opens a network, a deny does") {
   const std::vector<RuleText> opens{{.number = 1, .allow = true, .client = "9.0.0.0/8"},
                                     {.number = 2, .allow = true, .destination = "127.0.0.0/8"}};

@@ -80,6 +80,33 @@ TEST_CASE("server: an open proxy needs clients named, or --allow-open") {
   CHECK(find_server(r.db(), web.id)->allow_open);
 }
 
+TEST_CASE("rules: which restrict who may be a client") {
+  using Rules = std::vector<Rule>;
+  const Rule deny{.action = "deny"};
+  const auto allow = [](std::optional<std::string> client, std::optional<std::string> destination = {}) {
+    return Rule{.action = "allow", .client = std::move(client), .destination = std::move(destination)};
+  };
+  for (const char* some :
+       {"10.0.0.0/8", "192.0.2.1/32", "2001:db8::/32", "::ffff:10.0.0.0/104", "fc00::/16"}) {
+    CAPTURE(some);
+    CHECK(restrict_clients(Rules{allow(some)}, {}));
+    CHECK(restrict_clients({}, Rules{allow(some)}));
+    CHECK(restrict_clients(Rules{allow(some, "10.0.0.0/8")}, {}));
+    for (const char* all : {"0.0.0.0/0", "::/0", "0.0.0.0/1", "2000::/3", "::ffff:0:0/96"})
+      CHECK_FALSE(restrict_clients(Rules{allow(some)}, Rules{allow(all)}));
+  }
+  for (const char* all : {"0.0.0.0/0", "::/0", "0.0.0.0/1", "128.0.0.0/7", "2000::/3", "::ffff:0:0/96"})
+    CHECK_FALSE(restrict_clients(Rules{allow(all)}, {}));
+  CHECK_FALSE(restrict_clients({}, {}));
+  CHECK_FALSE(restrict_clients(Rules{allow({}, "10.0.0.0/8")}, {}));
+  CHECK_FALSE(restrict_clients(Rules{Rule{.action = "deny", .client = "10.0.0.0/8"}}, {}));
+  CHECK_FALSE(restrict_clients(Rules{Rule{.action = "deny", .host = "a.test"}}, {}));
+  CHECK(restrict_clients(Rules{deny}, {}));
+  CHECK(restrict_clients(Rules{deny}, Rules{allow({}, "0.0.0.0/0")}));
+  CHECK_FALSE(restrict_clients(Rules{allow({}), deny}, {}));
+  CHECK_FALSE(restrict_clients(Rules{allow({}, "0.0.0.0/0")}, Rules{deny}));
+}
+
 TEST_CASE("server: a reverse proxy is no open proxy") {
   Registry r;
   r.add_tenant("acme");

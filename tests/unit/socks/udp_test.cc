@@ -270,11 +270,14 @@ TEST_CASE("udp: rules that tighten stop datagrams and answers") {
   tighter.generation = 4;
   tighter.rules.insert(tighter.rules.begin(), {.number = 2, .allow = false, .client = "127.0.0.0/8"});
   CHECK(proxy.worker().put(tighter).error.empty());
+  CHECK(client.control.receive_all().empty());
+  CHECK(Associated(proxy).code == 2);
   client.send(head(other.local) + "denied");
   tighter.generation = 5;
   tighter.rules.erase(tighter.rules.begin());
   CHECK(proxy.worker().put(tighter).error.empty());
-  client.send(head(other.local) + "allowed again");
+  Associated again(proxy);
+  again.send(head(other.local) + "allowed again");
   CHECK(other.receive() == "allowed again");
 }
 
