@@ -47,7 +47,7 @@ int run_list(Context& context, const Args& args) {
 
 int run_add(Context& context, const Args& args) {
   std::vector<registry::BackendSpec> specs;
-  for (const std::string_view word : args[addresses]) specs.push_back(registry::parse_backend(word));
+  for (const std::string_view word : args[addresses]) specs.push_back(server::local_backend(word));
   return server::change_part(context, args[server_ref], "add",
                              [&](Database& db, const registry::Server& server) {
                                for (const registry::BackendSpec& spec : specs)

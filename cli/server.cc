@@ -61,7 +61,7 @@ constexpr Example start_examples[] = {
 constexpr Example reload_examples[] = {
     {"arcusctl server reload acme/web", "certificates, files"},
     {"arcusctl server reload acme/web max_connections=2000", "with a change"},
-    {"arcusctl server reload acme/web -f web.json", "with a whole configuration"},
+    {"arcusctl server reload acme/web -f web.json", "with values from a file"},
 };
 constexpr Example remove_examples[] = {
     {"arcusctl server remove acme/web --yes", ""},

@@ -55,6 +55,9 @@ int remove_all(Context& context, const std::vector<registry::Server>& servers);
 std::vector<Outcome> stop_and_remove(Context& context, const std::vector<registry::Server>& servers,
                                      Report& rows);
 
+/// A backend as typed here: its paths become absolute, as the daemon will read them from elsewhere.
+registry::BackendSpec local_backend(std::string_view text);
+
 /// Makes a change to a part of the server that `reference` names (a backend, a route) in one transaction and
 /// waits until the daemon serves with it.
 int change_part(Context& context, std::string_view reference, std::string_view action,

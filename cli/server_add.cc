@@ -70,9 +70,17 @@ int run_clone(Context& context, const Args& args) {
     spec.backends.push_back(registry::parse_backend(registry::backend_text(known)));
   for (const registry::Route& known : registry::list_routes(context.db(), source.id))
     spec.routes.push_back({known.pattern, known.target});
+  for (const registry::Rule& known : registry::list_rules(context.db(), source.tenant_id))
+    if (known.server_id == source.id) spec.rules.push_back(registry::rule_spec(known));
   spec.start = source.desired_state == "running";
   registry::Server server;
-  context.change([&](Database& db) { server = registry::add_server(db, context.catalog(), spec); });
+  context.change([&](Database& db) {
+    server = registry::add_server(db, context.catalog(), spec);
+    for (const registry::Backend& known : registry::list_backends(db, source.id))
+      if (known.admin_state != "enabled")
+        registry::set_backend(db, registry::get_backend(db, server.id, known.address).id,
+                              {{"admin_state", known.admin_state}});
+  });
   return finish_add(context, server);
 }
 

@@ -114,6 +114,10 @@ int run_reload(Context& context, const Args& args) {
     text << in.rdbuf();
     if (!in) throw Error{ErrorKind::usage, "cannot read '" + std::string{args[reload_file]} + "'"};
     registry::apply_json(spec, text.str());
+    if (!spec.backends.empty() || !spec.routes.empty() || (!spec.name.empty() && spec.name != server.name))
+      throw Error{ErrorKind::usage, "-f: only columns, config and labels; a file of 'server add' has more"}
+          .about(server.reference())
+          .with_hint("arcusctl backend set, arcusctl route add, arcusctl server rename");
     if (!spec.type.empty() && spec.type != server.type)
       throw Error{ErrorKind::usage, "type: a server keeps its type ('" + server.type + "')"}.about(
           server.reference());

@@ -108,7 +108,7 @@ constexpr ColumnFlag column_flags[] = {
     column<Duration>("--drain-timeout", "drain_timeout_ms", "for connections to end on stop =30s",
                      {.group = "time"}),
     column<Duration>("--handshake-timeout", "handshake_timeout_ms",
-                     "PROXY header, TLS and SOCKS handshakes =10s", {.group = "time"}),
+                     "PROXY header and TLS, then SOCKS or hello =10s", {.group = "time"}),
     column<Duration>("--header-timeout", "header_timeout_ms", "a whole request head =10s", {.group = "time"},
                      For::http),
     column<Duration>("--response-timeout", "response_timeout_ms", "until the response head =5m",
@@ -157,7 +157,7 @@ bool concerns(const ServerType& type, For whom) {
     case For::all:
       return true;
     case For::forwarding:
-      return type.forwards;
+      return type.forwards || type.takes_routes;
     case For::tls:
       return type.needs_certificate;
     case For::balanced:
@@ -273,18 +273,15 @@ registry::Assignment custom(std::string_view text, bool as_string) {
   return assignment;
 }
 
-/// `--backend` or `--parent`, each with texts of its own kind; paths become absolute, as the daemon reads
-/// them.
+/// `--backend` or `--parent`, each with texts of its own kind.
 registry::BackendSpec read_backend(std::string_view text, bool is_parent) {
-  registry::BackendSpec spec = registry::parse_backend(text);
+  registry::BackendSpec spec = local_backend(text);
   if (is_parent != (spec.role != "origin"))
     throw Error{ErrorKind::usage, is_parent
                                       ? "--parent: http://, https:// or socks5:// and HOST:PORT, not '" +
                                             std::string{text} + "'"
                                       : "--backend: '" + std::string{text} + "' is a parent proxy"}
         .with_hint(is_parent ? "--parent http://" + std::string{text} : "--parent " + std::string{text});
-  for (auto* path : {&spec.tls_ca_path, &spec.password_path})
-    if (*path) *path = absolute_path(**path);
   return spec;
 }
 
@@ -349,12 +346,21 @@ void read_words(const Args& args, registry::ServerSpec& spec) {
 
 const Variants add_variants{variant_names, variant_summary, variant_args, variant_name};
 
+registry::BackendSpec local_backend(std::string_view text) {
+  registry::BackendSpec spec = registry::parse_backend(text);
+  for (auto* path : {&spec.tls_ca_path, &spec.password_path})
+    if (*path) *path = absolute_path(**path);
+  return spec;
+}
+
 registry::ServerSpec read_spec(Context& context, const Args& args) {
   registry::ServerSpec spec;
   if (args.has(type) || (!args.has(from) && !args.has(file))) read_words(args, spec);
   read_flags(args, spec);
   if (args.has(file)) registry::apply_json(spec, read_file(args[file]));
   if (args.has(from)) registry::apply_template(context.db(), spec, args[from]);
+  if (spec.start)  // flags win over a file
+    std::erase_if(spec.assignments, [](const auto& one) { return one.key == "desired_state"; });
   if (spec.name.empty())
     throw Error{ErrorKind::usage, "'server add' needs NAME"}.with_hint("arcusctl server add " + spec.type +
                                                                        " NAME");

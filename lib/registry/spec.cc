@@ -35,6 +35,7 @@ static void add_rules(Database& db, const Server& server, const ServerSpec& spec
   add("deny", spec.deny_to, false);
   add("allow", spec.allow_clients, true);
   add("allow", spec.allow_to, false);
+  for (const RuleSpec& rule : spec.rules) add_rule(db, server.tenant_id, server.id, rule);
 }
 
 static const ServerType& find_type(const Catalog& catalog, std::string_view name) {
@@ -85,7 +86,7 @@ static Server insert_row(Database& db, const Tenant& tenant, const ServerType& t
         throw Error(ErrorKind::usage, "listen: ADDR:PORT such as 127.0.0.1:8080 or [::1]:8080, not '" +
                                           *assignment.value + "'");
       probe.listen_addr = endpoint->address.to_string();
-      probe.listen_port = endpoint->port;
+      if (!spec.any_free_port) probe.listen_port = endpoint->port;
     }
   }
   check_port_free(db, probe);

@@ -10,6 +10,7 @@
 #include "lib/base/server_type.h"
 #include "lib/registry/backends.h"
 #include "lib/registry/routes.h"
+#include "lib/registry/rules.h"
 #include "lib/registry/servers.h"
 
 namespace arcus::registry {
@@ -29,7 +30,8 @@ struct ServerSpec {
   std::vector<std::string> deny_clients;   ///< --deny CIDR
   std::vector<std::string> allow_to;       ///< --allow-to HOST|*.DOM|CIDR
   std::vector<std::string> deny_to;
-  std::optional<bool> start;  ///< nothing: the setting auto_start
+  std::vector<RuleSpec> rules;  ///< in this order, after those above
+  std::optional<bool> start;    ///< nothing: the setting auto_start
 };
 
 /// Puts a template's values in front of what `spec` has. Throws Error (not_found) for an unknown one.

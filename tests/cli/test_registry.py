@@ -1,7 +1,7 @@
 """Tenants, servers, references, settings, templates: what each command leaves in the file and on the screen."""
 import json
 
-from harness import contains, equal, matches, test
+from harness import contains, equal, matches, test, until
 from terminal import on_terminal
 
 
@@ -146,11 +146,47 @@ def server_changes(w):
     w.ctl("server", "unset", "acme/web", "max_connections", "config.x_color")
     equal((w.show("acme/web")["max_connections"], w.show("acme/web")["config"]), (1000, {}))
     w.ctl("server", "rename", "acme/web", "front")
+    w.ctl("acl", "add", "allow", "--client", "10.0.0.0/8", "--port", "80-90", "--comment", "why", "--server", "acme/front")
+    w.ctl("acl", "add", "deny", "--to", "*.example.net", "--time", "08:00-18:00", "--server", "acme/front")
     w.ctl("server", "clone", "acme/front", "copy", "--port", w.port())
     equal(w.show("acme/copy")["type"], "http")
+    rules = {name: [[rule[key] for key in ("action", "client", "to", "port", "time", "comment")]
+                    for rule in w.json("acl", "list") if rule["server"] == name] for name in ("front", "copy")}
+    equal((len(rules["front"]), rules["copy"]), (2, rules["front"]), "a copy has the rules of its source")
     w.ctl("server", "remove", "acme/front", "--yes")
     w.ctl("server", "show", "acme/front", code=3)
     equal([s["name"] for s in w.json("server", "list")], ["copy"])
+    w.server("tcp", "acme/db", "--backend", "127.0.0.1:1", "--backend", "127.0.0.1:2")
+    w.ctl("backend", "drain", "acme/db", "127.0.0.1:2")
+    w.ctl("server", "clone", "acme/db", "twin", "--port", w.port())
+    states = w.query("SELECT b.address, b.admin_state FROM backend b JOIN server s ON s.id = b.server_id WHERE s.name = 'twin' "
+                     "ORDER BY 1")
+    equal(states, [["127.0.0.1:1", "enabled"], ["127.0.0.1:2", "drain"]])
+
+
+@test("reload -f takes columns, config and labels, and refuses what it would not change; flags win over a file")
+def files_and_flags(w):
+    w.init("acme")
+    w.server("tcp", "acme/db", "--backend", "127.0.0.1:1")
+    w.run()
+    patch = w.write("patch.json", '{"max_connections": 7, "labels": {"env": "prod"}}')
+    w.ctl("server", "reload", "acme/db", "-f", patch)
+    equal((w.show("acme/db")["max_connections"], w.show("acme/db")["labels"]), (7, {"env": "prod"}))
+    other = w.write("other.json", '{"backends": ["127.0.0.1:2"]}')
+    contains(w.ctl("server", "reload", "acme/db", "-f", other, code=2).err, "arcusctl backend set")
+    wish = w.write("wish.json", f'{{"type": "http", "desired_state": "running", "listen": "127.0.0.1:{w.port()}"}}')
+    w.ctl("server", "add", "http", "quiet", "-t", "acme", "-f", wish, "--no-start")
+    equal(w.show("acme/quiet")["desired_state"], "stopped")
+
+
+@test("a rule that a server cannot take, because the rest of its row is wrong, is no success")
+def rule_not_taken(w):
+    w.init("acme")
+    w.server("http", "acme/web")
+    w.run()
+    w.sqlite("PRAGMA ignore_check_constraints=ON; UPDATE server SET config='{\"max_head\": \"many\", \"zzz\": 1}';")
+    until(lambda: w.show("acme/web")["last_error"], 3 * w.patience, "last_error")
+    contains(w.ctl("acl", "add", "deny", "--client", "10.0.0.0/8", "--server", "acme/web", code=1).err, "config rejected")
 
 
 @test("two servers on overlapping address and port are refused, wildcards included")
