@@ -31,7 +31,7 @@ static constexpr seconds longest_silence{20};
 static constexpr seconds duty_interval{5};
 static constexpr seconds figures_interval{60};
 static constexpr seconds seal_interval{1};
-static constexpr std::int64_t most_seals = 5'000;
+static constexpr std::int64_t most_seals = 1'000;
 static constexpr milliseconds finish_pause{200};
 static constexpr milliseconds first_outcome_patience{1'000};
 static constexpr milliseconds first_drain{100};

@@ -73,9 +73,13 @@ std::int64_t seal_audit(Database& db, std::int64_t most) {
       seals.emplace_back(chain->sealed_id, chain->seal);
     }
   }
-  for (const auto& [id, seal] : seals) db.exec("UPDATE audit SET seal = ? WHERE id = ?", seal, id);
-  if (!seals.empty())
-    db.exec("UPDATE audit_chain SET sealed_id = ?, seal = ?", chain->sealed_id, chain->seal);
+  if (seals.empty()) return 0;
+  auto update = db.query("UPDATE audit SET seal = ? WHERE id = ?", std::string_view{}, 0);
+  for (const auto& [id, seal] : seals) {
+    update.rebind(seal, id);
+    update.step();
+  }
+  db.exec("UPDATE audit_chain SET sealed_id = ?, seal = ?", chain->sealed_id, chain->seal);
   return std::ssize(seals);
 }
 
