@@ -7,7 +7,7 @@ Row = collections.namedtuple("Row", "name kind load unit promised")
 Limit = collections.namedtuple("Limit", "name kind load promised")
 
 REQUESTS, CONNECTIONS, BULK = "--mode requests", "--mode connections", "--mode bulk --connections 4"
-HELD = "--mode hold --connections 2000 --seconds 10"
+HELD = "--mode hold --seconds 10"
 US, GIB = "µs", "s/GiB"
 
 ROWS = (

@@ -158,13 +158,13 @@ class Bench:
                 "machine": scaled(row, busy / amount), "rate": amount / result["seconds"],
                 **{key: value for key, value in result.items() if key != "event"}}
 
-    def memory(self, subject, limit):
-        """Bytes per held connection, and private bytes of the fattest worker before there were any."""
+    def memory(self, subject, limit, count):
+        """Bytes for each of `count` held connections, and private bytes of the fattest worker before there were any."""
         with self.running(subject, limit.kind) as process:
             time.sleep(0.5)
             private = max((memory_of([pid], "Private_Dirty") or 0 for pid in leaves_of(process.pid)), default=0)
             before = memory_of(tree_of(process.pid), "Pss")
-            with self.held(limit.load) as news:
+            with self.held(limit.load, "--connections", str(count)) as news:
                 time.sleep(1)
                 after = memory_of(tree_of(process.pid), "Pss")
             if before is None or after is None:
