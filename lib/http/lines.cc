@@ -32,6 +32,12 @@ bool read_field(std::string_view line, bool lenient, Field& field, std::uint32_t
   return !has_control(field.value);
 }
 
+bool has_tab_behind(std::string_view value) noexcept {
+  const char* at = value.data() + value.size();
+  while (*at == ' ') ++at;
+  return *at == '\t';
+}
+
 bool read_length(std::string_view text, std::uint64_t& out) noexcept {
   if (text.empty()) return false;
   constexpr std::uint64_t limit = 0x7fffffffffffffff;

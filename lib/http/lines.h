@@ -25,6 +25,10 @@ bool read_field(std::string_view line, bool lenient, Field& field, std::uint32_t
 /// Digits only, at most 2^63 - 1.
 bool read_length(std::string_view text, std::uint64_t& out) noexcept;
 
+/// Blanks and tabs may follow a value (RFC 9110, 5.5), but others refuse a length with a tab behind it.
+/// `value` is of a line that ends with CR LF or LF.
+bool has_tab_behind(std::string_view value) noexcept;
+
 /// Reads every Connection field. False when it names more than 64 others.
 bool read_connection(Head& head) noexcept;
 

@@ -73,14 +73,6 @@ static Fault read_coding(std::string_view value) noexcept {
   return unknown_coding;
 }
 
-/// Blanks and tabs may follow a value (RFC 9110, 5.5), but others refuse a length with a tab behind it.
-/// `value` is of a line that ends with CR LF.
-static bool has_tab_behind(std::string_view value) noexcept {
-  const char* at = value.data() + value.size();
-  while (*at == ' ') ++at;
-  return *at == '\t';
-}
-
 static Fault read_framing(RequestHead& out) noexcept {
   if (!out.fields.has(FieldId::content_length) && !out.fields.has(FieldId::transfer_encoding)) return {};
   const Field* length = nullptr;
@@ -96,7 +88,7 @@ static Fault read_framing(RequestHead& out) noexcept {
     out.framing = Framing::chunked;
   } else if (length != nullptr) {
     if (!detail::read_length(length->value, out.content_length)) return bad_request;
-    if (has_tab_behind(length->value)) return bad_request;
+    if (detail::has_tab_behind(length->value)) return bad_request;
     out.framing = Framing::length;
   }
   const bool has_body = coding != nullptr || out.content_length != 0;

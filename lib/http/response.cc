@@ -25,6 +25,7 @@ static bool read_status_line(std::string_view line, ResponseHead& out) noexcept 
 
 /// One Content-Length field: equal values in a list are one (RFC 9110, 8.6).
 static bool read_one_length(std::string_view value, ResponseHead& out) noexcept {
+  if (detail::has_tab_behind(value)) ++out.repairs;
   return for_each_element(value, [&](std::string_view element) {
     std::uint64_t length = 0;
     if (!detail::read_length(element, length)) return false;

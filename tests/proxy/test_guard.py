@@ -212,6 +212,8 @@ def closed_door(w):
     tls = w.server("tls", "acme/t", "--backend", sink.address, "--cert", pem, "--key", key)
     sni = w.server("sni", "acme/edge", "--route", f"example.test={sink.address}")
     sockets = w.server("http", "acme/chat", "--backend", chat.address)
+    behind = w.server("http", "acme/behind", "--backend", origin.address, "--proxy-protocol-in", "v1",
+                      "--proxy-protocol-from", "127.0.0.0/8")
     w.run()
 
     def socks_reply():
@@ -255,6 +257,18 @@ def closed_door(w):
     for connection in held:
         read_all(connection)
     equal(set(served()), set())
+    for port, answer in ((socks, b""), (sni, b""), (http, b"HTTP/1.1 403")):
+        got = b""
+        with contextlib.suppress(ConnectionError):  # a reset may come before connect() is through
+            with connect(port, timeout=3) as connection:
+                got = read_all(connection)
+        equal(got[:12], answer, "refused before anything is asked")
+    for address, status in ((b"198.51.100.7", b"403"), (b"192.0.2.7", b"200")):
+        with connect(behind, timeout=3) as connection:
+            connection.sendall(b"PROXY TCP4 " + address + b" 127.0.0.1 1 2\r\n")
+            if status == b"200":
+                connection.sendall(plain)
+            equal(connection.recv(12)[9:], status)
     w.ctl("acl", "add", "allow", "--client", "127.0.0.1", "-t", "acme")
     until(lambda: set(served()) == every, 5 * w.patience, "open again for those who are named")
 

@@ -44,6 +44,17 @@ TEST_CASE("response: what a proxy may mend is mended and counted") {
   CHECK(head.repairs == 6);
 }
 
+TEST_CASE("response: a length may have blanks behind it; a tab is mended, and counted") {
+  for (const auto& [behind, repairs] : {std::pair{"", 0U}, {" ", 0U}, {"\t", 1U}, {" \t ", 1U}}) {
+    CAPTURE(behind);
+    std::string text = std::string{"HTTP/1.1 200 OK\r\nContent-Length: 4"} + behind + "\r\n\r\n";
+    ResponseHead head;
+    CHECK(parse_response(text, head) == Parse::done);
+    CHECK(head.content_length == 4);
+    CHECK(head.repairs == repairs);
+  }
+}
+
 TEST_CASE("response: each fault is a 502") {
   const std::string texts[] = {
       "ICY 200 OK\r\n\r\n",
