@@ -151,6 +151,8 @@ std::optional<Cidr> Cidr::parse(std::string_view text) noexcept {
     out.address = IpAddress::v4(static_cast<std::uint32_t>(wide.bytes()[0]) << 24 |
                                 static_cast<std::uint32_t>(wide.bytes()[1]) << 16 |
                                 static_cast<std::uint32_t>(wide.bytes()[2]) << 8 | wide.bytes()[3]);
+  } else if (bits >= 96 && out.address.unmapped().is_v4()) {
+    return Cidr{out.address.unmapped(), static_cast<int>(bits) - 96};
   }
   return out;
 }

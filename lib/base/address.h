@@ -61,7 +61,8 @@ struct Cidr {
   IpAddress address;
   int bits = 0;
 
-  /// Host bits must be zero only in the result: they are cleared.
+  /// Host bits must be zero only in the result: they are cleared. A network of IPv4-mapped addresses is that
+  /// of the IPv4 addresses.
   static std::optional<Cidr> parse(std::string_view text) noexcept;
   /// IPv4-mapped IPv6 addresses are judged as IPv4.
   bool contains(const IpAddress& other) const noexcept;

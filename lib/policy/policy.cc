@@ -48,8 +48,6 @@ void Policy::NetworkIndex::add(const Cidr& network, std::uint32_t position) {
 static Cidr read_network(const std::string& text) {
   auto network = Cidr::parse(text);
   if (!network) throw Error(ErrorKind::failed, "'" + text + "' is not a network");
-  if (!network->address.is_v4() && network->bits >= 96 && network->address.unmapped().is_v4())
-    return Cidr{network->address.unmapped(), network->bits - 96};
   return *network;
 }
 

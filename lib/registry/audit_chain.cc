@@ -13,8 +13,6 @@ namespace arcus::registry {
 
 namespace {
 
-constexpr std::string_view row_columns =
-    "id, at, actor, via, action, tenant, object, object_id, before, after, reason, seal";
 constexpr int value_count = 11;              // all but the seal
 constexpr std::size_t most_bytes = 8 << 20;  // in one go
 
@@ -65,7 +63,7 @@ std::int64_t seal_audit(Database& db, std::int64_t most) {
   std::size_t bytes = 0;
   {
     auto rows =
-        db.query("SELECT " + std::string{row_columns} + " FROM audit WHERE id > ? ORDER BY id LIMIT ?",
+        db.query("SELECT " + std::string{audit_columns} + " FROM audit WHERE id > ? ORDER BY id LIMIT ?",
                  chain->sealed_id, most);
     while (bytes < most_bytes && rows.step()) {
       chain->seal = seal_of(chain->seal, rows, &bytes);
@@ -85,7 +83,7 @@ std::int64_t seal_audit(Database& db, std::int64_t most) {
 
 namespace {
 
-/// Walks over the rows up to `last_id`, oldest first.
+/// Walks over the rows, oldest first, and notes what does not fit.
 class Walk {
  public:
   Walk(const Chain& chain, AuditCheck& out)
@@ -162,7 +160,7 @@ AuditCheck check_audit(Database& db) {
                           .problem = "may never have been written: trigger '" +
                                      std::string{strangers.text(0)} + "' is none of ours"});
   Walk walk{*chain, out};
-  auto rows = db.query("SELECT " + std::string{row_columns} + " FROM audit ORDER BY id");
+  auto rows = db.query("SELECT " + std::string{audit_columns} + " FROM audit ORDER BY id");
   while (rows.step()) walk.take(rows);
   auto given = db.query("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'audit'");
   given.step();
@@ -175,7 +173,7 @@ static void require_sound(Database& db, const Chain& chain, std::int64_t last_id
   AuditCheck check;
   Walk walk{chain, check};
   auto rows =
-      db.query("SELECT " + std::string{row_columns} + " FROM audit WHERE id <= ? ORDER BY id", last_id);
+      db.query("SELECT " + std::string{audit_columns} + " FROM audit WHERE id <= ? ORDER BY id", last_id);
   while (check.faults.empty() && rows.step()) walk.take(rows);
   if (check.faults.empty()) return;
   const AuditFault& fault = check.faults.front();

@@ -13,6 +13,10 @@ namespace arcus::registry {
 /// arcus-registry(5)), so a row that is changed, removed or moved afterwards no longer fits. The daemon
 /// seals. Who may write the file could seal everything anew: only a seal that was noted elsewhere shows that.
 
+/// The columns of `audit` in the order in which they are sealed; the seal last.
+inline constexpr std::string_view audit_columns =
+    "id, at, actor, via, action, tenant, object, object_id, before, after, reason, seal";
+
 /// True when rows wait for their seal; one look at two rows.
 bool has_unsealed_audit(Database& db);
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "lib/base/error.h"
+#include "lib/registry/audit_chain.h"
 
 namespace arcus::registry {
 
@@ -27,11 +28,8 @@ Rows list_changes(Database& db, const AuditFilter& filter) {
   return newest_last(st);
 }
 
-static constexpr std::string_view every_audit_value =
-    "SELECT id, at, actor, via, action, tenant, object, object_id, before, after, reason, seal FROM audit ";
-
 Rows audit_row(Database& db, std::int64_t id) {
-  auto st = db.query(std::string{every_audit_value} + "WHERE id = ?", id);
+  auto st = db.query("SELECT " + std::string{audit_columns} + " FROM audit WHERE id = ?", id);
   Rows rows = read_rows(st);
   if (rows.rows.empty())
     throw Error(ErrorKind::not_found, "no audit row " + std::to_string(id)).with_hint("arcusctl audit list");
@@ -39,7 +37,8 @@ Rows audit_row(Database& db, std::int64_t id) {
 }
 
 Rows audit_rows(Database& db, std::string_view since) {
-  auto st = db.query(std::string{every_audit_value} + "WHERE ?1 = '' OR at >= ?1 ORDER BY id", since);
+  auto st = db.query(
+      "SELECT " + std::string{audit_columns} + " FROM audit WHERE ?1 = '' OR at >= ?1 ORDER BY id", since);
   return read_rows(st);
 }
 

@@ -153,9 +153,6 @@ static std::int64_t make_room(Database& db, std::string_view tenant_id, std::opt
 static bool is_some_clients(const std::string& text) {
   const auto network = Cidr::parse(text);
   if (!network) return true;  // the worker will refuse it
-  const bool is_mapped =
-      !network->address.is_v4() && network->bits >= 96 && network->address.unmapped().is_v4();
-  if (is_mapped) return network->bits >= 96 + 8;
   return network->bits >= (network->address.is_v4() ? 8 : 16);
 }
 

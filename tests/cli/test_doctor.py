@@ -56,8 +56,13 @@ def open_proxy(w):
     w.sqlite("UPDATE server SET allow_open = 1;")
     equal(states(findings(w, "policy"), "policy.open_proxy"), ["warn"])
     w.ctl("doctor", "policy", "--strict", code=10)
+    noted = "SELECT count(*) FROM problems WHERE problem LIKE 'open to everybody%'"
+    for action, client in (("deny", "10.0.0.0/8"), ("allow", "0.0.0.0/0")):
+        w.ctl("acl", "add", action, "--client", client, "-t", "acme")
+        equal((states(findings(w, "policy"), "policy.open_proxy"), w.value(noted)), (["warn"], "1"), f"{action} {client}")
+    w.ctl("acl", "remove", "2", "-t", "acme")
     w.ctl("acl", "add", "allow", "--client", "10.0.0.0/8", "-t", "acme")
-    equal(states(findings(w, "policy"), "policy.open_proxy"), ["ok"])
+    equal((states(findings(w, "policy"), "policy.open_proxy"), w.value(noted)), (["ok"], "0"))
 
 
 @test("a file that anybody may write: an error, repaired by --fix")

@@ -177,6 +177,10 @@ def files_and_flags(w):
     wish = w.write("wish.json", f'{{"type": "http", "desired_state": "running", "listen": "127.0.0.1:{w.port()}"}}')
     w.ctl("server", "add", "http", "quiet", "-t", "acme", "-f", wish, "--no-start")
     equal(w.show("acme/quiet")["desired_state"], "stopped")
+    place = w.write("place.json", '{"type": "http", "listen": "127.0.0.2:9"}')
+    w.ctl("server", "add", "http", "auto", "-t", "acme", "-f", place, "--port", "auto", "--no-start")
+    shown = w.show("acme/auto")
+    equal((shown["listen_addr"], shown["listen_port"] == 9), ("127.0.0.2", False))
 
 
 @test("a rule that a server cannot take, because the rest of its row is wrong, is no success")
@@ -293,6 +297,9 @@ def backend_verbs(w):
     w.ctl("backend", "enable", "acme/db", "127.0.0.1:5433")
     w.ctl("backend", "drain", "acme/db", "127.0.0.1:5433")
     w.ctl("backend", "remove", "acme/db", "127.0.0.1:5433", "--yes")
+    w.ctl("backend", "add", "acme/db", "127.0.0.1:5434,tls,ca=ca.pem")
+    equal(w.query("SELECT tls_ca_path FROM backend WHERE address='127.0.0.1:5434'"), [[w.path("ca.pem")]])
+    w.ctl("backend", "remove", "acme/db", "127.0.0.1:5434", "--yes")
     equal(len(w.json("backend", "list", "acme/db")), 1)
     contains(w.ctl("server", "add", "tcp", "x", "-t", "acme", "--port", w.port(), code=(2, 4)).err, "--backend")
 

@@ -273,6 +273,28 @@ def closed_door(w):
     until(lambda: set(served()) == every, 5 * w.patience, "open again for those who are named")
 
 
+@test("a rule that comes while an upgrade waits for its 101 refuses it")
+def denied_upgrade(w):
+    may_answer = threading.Event()
+
+    def serve(connection, origin):
+        read_head(connection)
+        may_answer.wait(20)
+        connection.sendall(b"HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        echo(connection, origin)
+    origin = Origin(serve)
+    w.init("acme")
+    port = w.server("http", "acme/chat", "--backend", origin.address)
+    w.run()
+    with connect(port) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: a\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+        until(lambda: origin.connections, 5 * w.patience, "the request is there")
+        w.ctl("acl", "add", "deny", "--to", "a", "--server", "acme/chat")
+        may_answer.set()
+        contains(connection.recv(4096).decode(), "HTTP/1.1 403", "acl_denied")
+    equal(origin.received, b"")
+
+
 @test("an sni server that passes any name through to the world is an open proxy: refused like one")
 def open_sni(w):
     w.init("acme")
@@ -283,6 +305,7 @@ def open_sni(w):
     contains(w.ctl(*add, "--fallback", "passthrough", code=2).err, "--allow-open")
     w.ctl(*add, "--route", "www.example.com=passthrough", "--no-start")
     contains(w.ctl("route", "add", "acme/edge", "*=passthrough", code=2).err, "--allow-open")
+    w.ctl("route", "remove", "acme/edge", "www.example.com", code=2)
     equal([row["pattern"] for row in w.json("route", "list", "acme/edge")], ["www.example.com"])
     w.ctl("acl", "add", "allow", "--client", "192.0.2.0/24", "--server", "acme/edge")
     w.ctl("route", "add", "acme/edge", "*=passthrough")

@@ -40,6 +40,10 @@ TEST_CASE("address: a mapped IPv4 address is judged as IPv4") {
 
 TEST_CASE("cidr: host bits are cleared and edges hold") {
   CHECK(Cidr::parse("10.1.2.3/8")->to_string() == "10.0.0.0/8");
+  CHECK(Cidr::parse("::ffff:10.1.2.3/104")->to_string() == "10.0.0.0/8");
+  CHECK(Cidr::parse("::ffff:0:0/96")->to_string() == "0.0.0.0/0");
+  CHECK(Cidr::parse("::ffff:10.1.2.3")->contains(*IpAddress::parse("10.1.2.3")));
+  CHECK(Cidr::parse("::ffff:0:0/95")->to_string() == "::fffe:0:0/95");
   CHECK(Cidr::parse("2001:db8::ff/32")->to_string() == "2001:db8::/32");
   const Cidr odd = *Cidr::parse("192.168.8.0/21");
   CHECK(odd.contains(*IpAddress::parse("192.168.15.255")));

@@ -107,6 +107,27 @@ TEST_CASE("rules: which restrict who may be a client") {
   CHECK_FALSE(restrict_clients(Rules{allow({}, "0.0.0.0/0")}, Rules{deny}));
 }
 
+TEST_CASE("server: what makes an open proxy") {
+  const ServerType forwarding{.name = "http", .forwards = true};
+  const ServerType routing{.name = "sni", .takes_routes = true};
+  const Server open{.listen_addr = "0.0.0.0"};
+  CHECK(is_open_proxy(open, {}, forwarding));
+  CHECK(is_open_proxy(Server{.listen_addr = "::"}, {}, forwarding));
+  CHECK(is_open_proxy(open, {.parents = 1}, forwarding));
+  CHECK(is_open_proxy(open, {.passes_any_name = true}, routing));
+  CHECK_FALSE(is_open_proxy(open, {.routes = 1}, routing));
+  CHECK_FALSE(is_open_proxy(open, {.backends = 1}, forwarding));
+  CHECK_FALSE(is_open_proxy(open, {.client_rules = true}, forwarding));
+  CHECK_FALSE(is_open_proxy(Server{.listen_addr = "127.0.0.1"}, {}, forwarding));
+  Server known = open;
+  known.client_auth = "require";
+  CHECK(is_open_proxy(known, {}, forwarding));
+  known.enable_tls = true;
+  CHECK_FALSE(is_open_proxy(known, {}, forwarding));
+  known.client_auth = "request";
+  CHECK(is_open_proxy(known, {}, forwarding));
+}
+
 TEST_CASE("server: a reverse proxy is no open proxy") {
   Registry r;
   r.add_tenant("acme");
