@@ -77,6 +77,14 @@ IpAddress IpAddress::unmapped() const noexcept {
   return out;
 }
 
+std::uint64_t source_key(const IpAddress& address) noexcept {
+  const IpAddress plain = address.unmapped();
+  std::uint64_t value = plain.is_v4() ? 1 : 0;
+  const std::size_t used = plain.is_v4() ? 4 : 8;
+  for (std::size_t i = 0; i < used; ++i) value = value << 8 | plain.bytes()[i];
+  return value;
+}
+
 std::string IpAddress::to_string() const {
   std::array<char, INET6_ADDRSTRLEN> out{};
   ::inet_ntop(v4_ ? AF_INET : AF_INET6, bytes_.data(), out.data(), out.size());

@@ -40,6 +40,9 @@ class IpAddress {
   bool v4_ = true;
 };
 
+/// Whom limits by client take as one: an IPv4 address, also when mapped, or the /64 of an IPv6 one.
+std::uint64_t source_key(const IpAddress& address) noexcept;
+
 /// An address and a port.
 struct Endpoint {
   IpAddress address;

@@ -50,9 +50,9 @@ void PipePool::forget(const Pipe& pipe) noexcept {
   if (is_roomy(pipe)) roomy_.fetch_sub(1, std::memory_order_relaxed);
 }
 
-void PipePool::give(std::unique_ptr<Pipe> pipe, bool clean) noexcept {
+void PipePool::give(std::unique_ptr<Pipe> pipe) noexcept {
   if (!pipe) return;
-  if (!clean) return forget(*pipe);
+  if (pipe->held > 0) return forget(*pipe);
   free_.insert(is_roomy(*pipe) ? free_.end() : free_.begin(), std::move(pipe));
 }
 

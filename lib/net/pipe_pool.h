@@ -14,6 +14,7 @@ struct Pipe {
   UniqueFd read_end;
   UniqueFd write_end;
   std::size_t capacity = 0;
+  std::size_t held = 0;  ///< bytes in it
 };
 
 /// Clean pipes of one thread for reuse; the whole worker has at most `max_pipes`. The first `max_roomy` of
@@ -29,7 +30,7 @@ class PipePool {
   /// A clean pipe, a roomy one if there is one, or nullptr when none may be had (then copy).
   std::unique_ptr<Pipe> take();
   /// Returns a pipe; one with bytes in it is closed.
-  void give(std::unique_ptr<Pipe> pipe, bool clean) noexcept;
+  void give(std::unique_ptr<Pipe> pipe) noexcept;
   ~PipePool();
 
  private:

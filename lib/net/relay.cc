@@ -16,12 +16,13 @@ static constexpr std::uint8_t bulk_after = 2;
 
 bool RelayHandler::on_client_bytes(std::string_view) { return false; }
 
-void Relay::start(Stream client, Stream backend, std::string_view client_bytes,
+void Relay::start(Stream& client, Stream backend, std::string_view client_bytes,
                   std::string_view backend_bytes, std::chrono::milliseconds idle) {
-  client_ = Side{.stream = std::move(client)};
-  backend_ = Side{.stream = std::move(backend)};
-  client_.stream.set_handler(this);
-  backend_.stream.set_handler(this);
+  backend_stream_ = std::move(backend);
+  client_ = Side{.stream = &client};
+  backend_ = Side{.stream = &backend_stream_};
+  client_.stream->set_handler(this);
+  backend_.stream->set_handler(this);
   if (listens_ && !client_bytes.empty()) listens_ = handler_.on_client_bytes(client_bytes);
   client_.backlog.keep(client_bytes);
   backend_.backlog.keep(backend_bytes);
@@ -39,8 +40,8 @@ void Relay::stop() noexcept {
   deadline_.disarm();
   give_pipe(client_);
   give_pipe(backend_);
-  client_.stream.reset();
-  backend_.stream.reset();
+  if (client_.stream != nullptr) client_.stream->reset();
+  backend_stream_.reset();
   client_.backlog.clear();
   backend_.backlog.clear();
   idle_ = nullptr;
@@ -58,9 +59,9 @@ void Relay::on_deadline(Deadline&) {
 
 /// Ends the direction between them: cleanly when all of it was delivered, else with the reset of stop().
 void Relay::end_idle(Side& from, Side& to) noexcept {
-  if (!from.backlog.empty() || from.piped > 0) return;
-  if (to.stream.layer() && !to.stream.shutdown_write()) return;
-  to.stream.close();
+  if (!from.backlog.empty() || from.piped() > 0) return;
+  if (to.stream->layer() && !to.stream->shutdown_write()) return;
+  to.stream->close();
 }
 
 void Relay::on_deferred() {
@@ -81,7 +82,7 @@ void Relay::run() {
     finish(failure_);
   } else if (client_.finished && backend_.finished) {
     finish(Reason::ok);
-  } else if (is_lost(client_) || (backend_.finished && backend_.stream.broken())) {
+  } else if (is_lost(client_) || (backend_.finished && backend_.stream->broken())) {
     finish(is_lost(client_) ? Reason::client_closed : Reason::upstream_closed);
   } else if (forth == Flow::busy || back == Flow::busy) {
     context_.poller.defer(*this);
@@ -90,7 +91,7 @@ void Relay::run() {
 
 /// A reset that no read or write will tell of: that direction is over, or waits for the other side.
 bool Relay::is_lost(const Side& side) noexcept {
-  return side.stream.broken() && (side.finished || !side.backlog.empty() || side.piped > 0);
+  return side.stream->broken() && (side.finished || !side.backlog.empty() || side.piped() > 0);
 }
 
 Relay::Flow Relay::pump(Side& from, Side& to) {
@@ -99,31 +100,31 @@ Relay::Flow Relay::pump(Side& from, Side& to) {
   Flow flow = Flow::waiting;
   if (!from.pipe) flow = copy(from, to, budget);
   if (from.pipe && flow == Flow::waiting) flow = splice(from, to, budget);
-  if (flow != Flow::waiting || !from.ended || !from.backlog.empty() || from.piped > 0) return flow;
+  if (flow != Flow::waiting || !from.ended || !from.backlog.empty() || from.piped() > 0) return flow;
   from.finished = pass_end(from, to);
   return Flow::waiting;
 }
 
 Relay::Flow Relay::copy(Side& from, Side& to, std::size_t& budget) {
   if (!from.backlog.empty()) {
-    const IoResult flushed = from.backlog.flush(to.stream);
+    const IoResult flushed = from.backlog.flush(*to.stream);
     from.moved += flushed.bytes;
     if (flushed.status == IoStatus::failed) return fail(to);
     if (flushed.status == IoStatus::blocked) return Flow::waiting;
   }
-  while (!from.ended && from.stream.readable() && to.stream.writable()) {
+  while (!from.ended && from.stream->readable() && to.stream->writable()) {
     if (budget == 0) return Flow::busy;
-    const IoResult got = from.stream.read(context_.scratch);
+    const IoResult got = from.stream->read(context_.scratch);
     if (got.status == IoStatus::failed) return fail(from);
     if (got.status == IoStatus::ended) from.ended = true;
     if (got.status != IoStatus::ok) break;
     if (listens_ && &from == &client_) [[unlikely]]
       listens_ = handler_.on_client_bytes({context_.scratch.data(), got.bytes});
-    const IoResult sent = to.stream.write({context_.scratch.data(), got.bytes});
+    const IoResult sent = to.stream->write({context_.scratch.data(), got.bytes});
     if (sent.status == IoStatus::failed) return fail(to);
     from.moved += sent.bytes;
     // Tiny records cost as much as full ones.
-    const std::size_t cost = from.stream.layer() ? context_.scratch.size() : got.bytes;
+    const std::size_t cost = from.stream->layer() ? context_.scratch.size() : got.bytes;
     budget -= std::min(budget, cost);
     const bool full = got.bytes == context_.scratch.size();
     from.full_reads = full ? static_cast<std::uint8_t>(std::min(from.full_reads + 1, 100)) : std::uint8_t{0};
@@ -131,7 +132,7 @@ Relay::Flow Relay::copy(Side& from, Side& to, std::size_t& budget) {
       from.backlog.keep({context_.scratch.data() + sent.bytes, got.bytes - sent.bytes});
       break;
     }
-    if (from.full_reads < bulk_after || from.stream.layer() || to.stream.layer()) continue;
+    if (from.full_reads < bulk_after || from.stream->layer() || to.stream->layer()) continue;
     from.pipe = context_.pipes.take();
     if (from.pipe) break;
   }
@@ -140,15 +141,14 @@ Relay::Flow Relay::copy(Side& from, Side& to, std::size_t& budget) {
 
 Relay::Flow Relay::splice(Side& from, Side& to, std::size_t& budget) {
   while (true) {
-    if (from.piped > 0) {
-      const std::size_t before = from.piped;
+    if (const std::size_t before = from.piped(); before > 0) {
       if (drain_pipe(from, to) == Flow::failed) return Flow::failed;
-      budget -= std::min(budget, before - from.piped);
-      if (from.piped > 0) return Flow::waiting;
+      budget -= std::min(budget, before - from.piped());
+      if (from.piped() > 0) return Flow::waiting;
     }
-    if (from.ended || !from.stream.readable()) break;
+    if (from.ended || !from.stream->readable()) break;
     if (budget == 0) return Flow::busy;
-    if (!to.stream.writable()) return Flow::waiting;
+    if (!to.stream->writable()) return Flow::waiting;
     if (fill_pipe(from) == Flow::failed) return Flow::failed;
   }
   // Drained: a waiting session holds no pipe. It takes one again after the next full read.
@@ -158,30 +158,32 @@ Relay::Flow Relay::splice(Side& from, Side& to, std::size_t& budget) {
 }
 
 Relay::Flow Relay::fill_pipe(Side& from) {
-  const ssize_t n = socket::splice(from.stream.fd(), from.pipe->write_end.get(), from.pipe->capacity);
+  Pipe& pipe = *from.pipe;
+  const ssize_t n = socket::splice(from.stream->fd(), pipe.write_end.get(), pipe.capacity);
   if (n > 0) {
-    from.piped = static_cast<std::size_t>(n);
+    pipe.held = static_cast<std::size_t>(n);
   } else if (n == 0) {
     from.ended = true;
   } else if (errno == EAGAIN) {
-    from.stream.note_read_blocked();
+    from.stream->note_read_blocked();
   } else {
-    from.stream.note_error(errno);
+    from.stream->note_error(errno);
     return fail(from);
   }
   return Flow::waiting;
 }
 
 Relay::Flow Relay::drain_pipe(Side& from, Side& to) {
-  while (from.piped > 0 && to.stream.writable()) {
-    const ssize_t n = socket::splice(from.pipe->read_end.get(), to.stream.fd(), from.piped);
+  Pipe& pipe = *from.pipe;
+  while (pipe.held > 0 && to.stream->writable()) {
+    const ssize_t n = socket::splice(pipe.read_end.get(), to.stream->fd(), pipe.held);
     if (n > 0) {
-      from.piped -= static_cast<std::size_t>(n);
+      pipe.held -= static_cast<std::size_t>(n);
       from.moved += static_cast<std::size_t>(n);
     } else if (n < 0 && errno == EAGAIN) {
-      to.stream.note_write_blocked();
+      to.stream->note_write_blocked();
     } else {
-      to.stream.note_error(n < 0 ? errno : EPIPE);
+      to.stream->note_error(n < 0 ? errno : EPIPE);
       return fail(to);
     }
   }
@@ -191,13 +193,12 @@ Relay::Flow Relay::drain_pipe(Side& from, Side& to) {
 bool Relay::pass_end(Side& from, Side& to) {
   give_pipe(from);
   // The other direction is over as well: close() says the same without a call of its own.
-  if (to.finished && !to.stream.layer()) return true;
-  return to.stream.shutdown_write();
+  if (to.finished && !to.stream->layer()) return true;
+  return to.stream->shutdown_write();
 }
 
 void Relay::give_pipe(Side& side) noexcept {
-  if (side.pipe) context_.pipes.give(std::move(side.pipe), side.piped == 0);
-  side.piped = 0;
+  if (side.pipe) context_.pipes.give(std::move(side.pipe));
 }
 
 Relay::Flow Relay::fail(const Side& side) noexcept {
@@ -213,8 +214,8 @@ void Relay::finish(Reason reason) {
     return;
   }
   if (reason == Reason::ok) {
-    client_.stream.close();
-    backend_.stream.close();
+    client_.stream->close();
+    backend_.stream->close();
   }
   stop();
   handler_.on_relay_done(reason);

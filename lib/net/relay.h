@@ -39,9 +39,10 @@ class Relay final : private StreamHandler, private DeadlineHandler, private Defe
   Relay(NetContext& context, RelayHandler& handler) noexcept : context_(context), handler_(handler) {}
   ~Relay() override { stop(); }
 
-  /// Takes both streams. `client_bytes` were read from the client and go to the backend first;
-  /// `backend_bytes` the other way. `idle` of 0 = never.
-  void start(Stream client, Stream backend, std::string_view client_bytes, std::string_view backend_bytes,
+  /// Takes the backend's stream, and the client's for its use: that one stays where it is (its owner has room
+  /// for it anyway) and must outlive the relay. `client_bytes` were read from the client and go to the
+  /// backend first; `backend_bytes` the other way. `idle` of 0 = never.
+  void start(Stream& client, Stream backend, std::string_view client_bytes, std::string_view backend_bytes,
              std::chrono::milliseconds idle);
   /// Before start(): the handler hears what the client says first.
   void listen() noexcept { listens_ = true; }
@@ -49,23 +50,21 @@ class Relay final : private StreamHandler, private DeadlineHandler, private Defe
   void stop() noexcept;
   bool is_active() const noexcept { return idle_ != nullptr; }
 
-  const Stream& client() const noexcept { return client_.stream; }
-  const Stream& backend() const noexcept { return backend_.stream; }
-
  private:
   /// How far one direction came.
   enum class Flow : std::uint8_t { waiting, busy, failed };
 
   /// One side, and the direction that leads from it to the other.
   struct Side {
-    Stream stream;
+    Stream* stream = nullptr;
     Backlog backlog;             ///< read from this side, not yet taken by the other
     std::unique_ptr<Pipe> pipe;  ///< while splicing
-    std::size_t piped = 0;       ///< bytes in it
     std::size_t moved = 0;       ///< delivered since on_relayed was last called
     std::uint8_t full_reads = 0;
     bool ended = false;     ///< FIN read
     bool finished = false;  ///< and passed on
+
+    std::size_t piped() const noexcept { return pipe ? pipe->held : 0; }
   };
 
   void on_ready(Stream& stream) override;
@@ -86,6 +85,7 @@ class Relay final : private StreamHandler, private DeadlineHandler, private Defe
 
   NetContext& context_;
   RelayHandler& handler_;
+  Stream backend_stream_;
   Side client_;
   Side backend_;
   Deadline deadline_{*this};

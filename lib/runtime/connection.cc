@@ -30,10 +30,10 @@ ClientConnection::ClientConnection(ClientConnection&& other) noexcept
       config_(std::move(other.config_)),
       slot_(std::move(other.slot_)),
       peer_(other.peer_),
+      round_trip_us_(other.round_trip_us_),
       told_local_(std::move(other.told_local_)),
       accepted_at_(other.accepted_at_),
-      id_(other.id_),
-      round_trip_us_(other.round_trip_us_) {}
+      id_(other.id_) {}
 
 ClientConnection::~ClientConnection() {
   if (!server_) return;

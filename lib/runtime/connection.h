@@ -68,10 +68,10 @@ class ClientConnection {
   std::shared_ptr<const ServerConfig> config_;
   ConnectionSlot slot_;
   Endpoint peer_;
+  std::uint32_t round_trip_us_ = 0;  ///< kept for the record, when the socket is closed before it
   std::unique_ptr<const Endpoint> told_local_;
   SteadyTime accepted_at_;
   std::uint64_t id_;
-  std::uint32_t round_trip_us_ = 0;  ///< kept for the record, while the socket is elsewhere
 };
 
 /// One client's life in a protocol. The server keeps it; end() is its last word.

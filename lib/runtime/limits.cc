@@ -11,26 +11,17 @@ bool Gauge::take() noexcept {
   return false;
 }
 
-/// An IPv4 address, or the /64 of an IPv6 one, as a number.
-static std::uint64_t client_of(const IpAddress& address) noexcept {
-  const IpAddress plain = address.unmapped();
-  std::uint64_t value = plain.is_v4() ? 1 : 0;
-  const std::size_t used = plain.is_v4() ? 4 : 8;
-  for (std::size_t i = 0; i < used; ++i) value = value << 8 | plain.bytes()[i];
-  return value;
-}
-
-bool ClientGauge::take(const IpAddress& client) {
+bool ClientGauge::take(std::uint64_t client) {
   const std::lock_guard lock(mutex_);
-  std::int64_t& count = counts_[client_of(client)];
+  std::int64_t& count = counts_[client];
   if (count >= limit()) return false;
   ++count;
   return true;
 }
 
-void ClientGauge::give(const IpAddress& client) noexcept {
+void ClientGauge::give(std::uint64_t client) noexcept {
   const std::lock_guard lock(mutex_);
-  const auto it = counts_.find(client_of(client));
+  const auto it = counts_.find(client);
   if (it != counts_.end() && --it->second <= 0) counts_.erase(it);
 }
 
@@ -60,11 +51,11 @@ ConnectionSlot ConnectionSlot::take(std::shared_ptr<const ServerLimits> limits, 
 }
 
 Reason ConnectionSlot::take_client(const IpAddress& client) {
-  client_ = client;
+  client_ = source_key(client);
   ClientGauge& of_tenant = limits_->tenant->clients;
   ClientGauge& of_server = limits_->server->clients;
-  if ((of_tenant.limit() == 0 || (tenant_client_ = of_tenant.take(client))) &&
-      (of_server.limit() == 0 || (server_client_ = of_server.take(client))))
+  if ((of_tenant.limit() == 0 || (tenant_client_ = of_tenant.take(client_))) &&
+      (of_server.limit() == 0 || (server_client_ = of_server.take(client_))))
     return Reason::ok;
   give_back();
   return Reason::limit_client;

@@ -25,11 +25,11 @@ class Gauge {
   std::atomic<std::int64_t> limit_{0};
 };
 
-/// Connections by client address (IPv6 by /64). Used only where such a limit is set.
+/// Connections by client, as source_key() has it. Used only where such a limit is set.
 class ClientGauge {
  public:
-  bool take(const IpAddress& client);
-  void give(const IpAddress& client) noexcept;
+  bool take(std::uint64_t client);
+  void give(std::uint64_t client) noexcept;
   std::int64_t limit() const noexcept { return limit_.load(std::memory_order_relaxed); }
   void set_limit(std::int64_t limit) noexcept { limit_.store(limit, std::memory_order_relaxed); }
 
@@ -73,7 +73,7 @@ class ConnectionSlot {
 
  private:
   std::shared_ptr<const ServerLimits> limits_;
-  IpAddress client_;
+  std::uint64_t client_ = 0;
   bool tenant_client_ = false;
   bool server_client_ = false;
 };

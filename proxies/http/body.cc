@@ -95,12 +95,12 @@ BodyPump::Flow BodyPump::run(NetContext& net, std::span<char> room, Stream& sour
   std::size_t budget = turn_budget;
   while (true) {
     if (const Flow flow = flush(sink); flow != Flow::finished) return flow;
-    if (coder_.done() && piped_ == 0) {
+    if (coder_.done() && piped() == 0) {
       give_pipe(net);
       return Flow::finished;
     }
     if (!pipe_ && can_splice(source, sink, held)) pipe_ = net.pipes.take();
-    const bool by_pipe = pipe_ && (piped_ > 0 || can_splice(source, sink, held));
+    const bool by_pipe = pipe_ && (piped() > 0 || can_splice(source, sink, held));
     const Flow flow =
         by_pipe ? splice(net, source, sink, budget) : copy(net, room, source, held, sink, budget);
     if (flow != Flow::busy || budget == 0) return flow;
@@ -136,7 +136,7 @@ bool BodyPump::can_splice(const Stream& source, const Stream& sink, const Backlo
 }
 
 BodyPump::Flow BodyPump::splice(NetContext& net, Stream& source, Stream& sink, std::size_t& budget) {
-  if (piped_ == 0) {
+  if (piped() == 0) {
     if (!source.readable() || !sink.writable()) {
       give_pipe(net);
       return Flow::waiting;
@@ -148,10 +148,10 @@ BodyPump::Flow BodyPump::splice(NetContext& net, Stream& source, Stream& sink, s
       return coder_.done() ? Flow::busy : Flow::source_ended;
     }
   }
-  const std::size_t before = piped_;
+  const std::size_t before = piped();
   if (!drain_pipe(sink)) return Flow::sink_failed;
-  budget -= std::min(budget, before - piped_);
-  if (piped_ > 0) return Flow::waiting;
+  budget -= std::min(budget, before - piped());
+  if (piped() > 0) return Flow::waiting;
   return Flow::busy;
 }
 
@@ -159,9 +159,9 @@ bool BodyPump::fill_pipe(Stream& source) {
   const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(coder_.plain_bytes(), pipe_->capacity));
   const ssize_t n = socket::splice(source.fd(), pipe_->write_end.get(), size);
   if (n > 0) {
-    piped_ = static_cast<std::size_t>(n);
-    read_ += piped_;
-    coder_.skip(piped_);
+    pipe_->held = static_cast<std::size_t>(n);
+    read_ += pipe_->held;
+    coder_.skip(pipe_->held);
   } else if (n == 0) {
     source_ended_ = true;
   } else if (errno == EAGAIN) {
@@ -174,10 +174,10 @@ bool BodyPump::fill_pipe(Stream& source) {
 }
 
 bool BodyPump::drain_pipe(Stream& sink) {
-  while (piped_ > 0 && sink.writable()) {
-    const ssize_t n = socket::splice(pipe_->read_end.get(), sink.fd(), piped_);
+  while (piped() > 0 && sink.writable()) {
+    const ssize_t n = socket::splice(pipe_->read_end.get(), sink.fd(), piped());
     if (n > 0) {
-      piped_ -= static_cast<std::size_t>(n);
+      pipe_->held -= static_cast<std::size_t>(n);
       written_ += static_cast<std::size_t>(n);
     } else if (n < 0 && errno == EAGAIN) {
       sink.note_write_blocked();
@@ -190,8 +190,7 @@ bool BodyPump::drain_pipe(Stream& sink) {
 }
 
 void BodyPump::give_pipe(NetContext& net) noexcept {
-  if (pipe_) net.pipes.give(std::move(pipe_), piped_ == 0);
-  piped_ = 0;
+  if (pipe_) net.pipes.give(std::move(pipe_));
 }
 
 std::size_t BodyPump::take_read() noexcept { return std::exchange(read_, 0); }

@@ -79,7 +79,7 @@ class BodyPump {
 
   /// Sends what was kept: finished, waiting or sink_failed.
   Flow flush(Stream& sink);
-  bool flushed() const noexcept { return out_.empty() && piped_ == 0; }
+  bool flushed() const noexcept { return out_.empty() && piped() == 0; }
   bool finished() const noexcept { return coder_.done() && flushed(); }
   /// Bytes read from the source, or taken by the sink, since the last call.
   std::size_t take_read() noexcept;
@@ -95,11 +95,11 @@ class BodyPump {
   bool fill_pipe(Stream& source);
   bool drain_pipe(Stream& sink);
   void give_pipe(NetContext& net) noexcept;
+  std::size_t piped() const noexcept { return pipe_ ? pipe_->held : 0; }
 
   BodyCoder coder_;
   Backlog out_;
   std::unique_ptr<Pipe> pipe_;
-  std::size_t piped_ = 0;
   std::uint64_t total_ = 0;  ///< copied so far
   std::size_t read_ = 0;
   std::size_t written_ = 0;

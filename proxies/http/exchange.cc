@@ -39,6 +39,7 @@ RequestFacts Exchange::take_facts() {
   std::swap(grown, notes);
   RequestFacts facts = std::move(*this);
   notes = std::move(grown);
+  if (!facts.guarded) facts.host = std::move(asked_host);
   return facts;
 }
 

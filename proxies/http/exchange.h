@@ -61,8 +61,7 @@ bool logs_in_connection(const Head& head, FieldId id) noexcept;
 struct RequestFacts {
   Notes notes;
   SteadyTime started;
-  std::string host;        ///< where it goes
-  std::string asked_host;  ///< when not guarded: what the client asked for, as the rules judge it
+  std::string host;  ///< where it goes; of a tunnel that is not guarded, what the client asked for
   std::optional<Endpoint> address;
   std::uint16_t port = 0;
   std::uint16_t status = 0;
@@ -92,13 +91,14 @@ struct Exchange : RequestFacts {
   std::string upgrade;        ///< what it may switch to; empty = nothing
 
   // Where it goes.
+  std::string asked_host;  ///< when not guarded: what the client asked for, as the rules judge it
   std::optional<IpAddress> literal;
   bool reusable = false;  ///< may take a kept connection: can be sent again if that turns out dead
   bool retried = false;
   const policy::SpecialRange* denied_range = nullptr;
   std::vector<std::size_t> tried;    ///< backends, by index
   const Backend* backend = nullptr;  ///< of the connection's snapshot; a parent proxy when guarded
-  std::unique_ptr<Connector> dialer;
+  std::optional<Connector> dialer;
   std::optional<SteadyTime> dial_until;  ///< for all attempts together
   std::string trouble;                   ///< what went wrong on the way there, as a sentence
 

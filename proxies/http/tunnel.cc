@@ -30,8 +30,8 @@ bool HttpSession::open_tunnel(Stream upstream) {
   const IoResult sent = client().write(established);
   connection_.count_out(sent.bytes);
   tunnel.facts.bytes_out += sent.bytes;
-  tunnel.relay.start(std::move(client()), std::move(upstream), client_in_.view(),
-                     established.substr(sent.bytes), connection_.config().idle_timeout());
+  tunnel.relay.start(client(), std::move(upstream), client_in_.view(), established.substr(sent.bytes),
+                     connection_.config().idle_timeout());
   client_in_.clear();
   return false;
 }
@@ -52,7 +52,7 @@ bool HttpSession::switch_protocols(const ResponseHead& head, std::string_view re
   std::string first{workspace().out.data(), size};
   first += rest;
   Stream upstream = std::move(exchange.upstream);
-  become_tunnel().relay.start(std::move(client()), std::move(upstream), client_in_.view(), first,
+  become_tunnel().relay.start(client(), std::move(upstream), client_in_.view(), first,
                               connection_.config().idle_timeout());
   client_in_.clear();
   return false;

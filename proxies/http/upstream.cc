@@ -14,7 +14,7 @@ static constexpr std::size_t max_attempts = 3;
 policy::Request HttpSession::question() const {
   const RequestFacts& known = facts();
   return {.client = connection_.peer().address,
-          .host = known.guarded ? known.host : known.asked_host,
+          .host = known.guarded || tunnel_ ? known.host : exchange_->asked_host,
           .port = known.guarded ? known.port : connection_.config().wire.listen_port,
           .method = known.notes.get(NoteKind::method)};
 }
@@ -127,7 +127,7 @@ void HttpSession::dial() {
   phase_ = Phase::dialing;
   deadline_.disarm();
   DialHandler& hears = *this;  // a private base: make_unique could not convert
-  exchange.dialer = std::make_unique<Connector>(net(), hears);
+  exchange.dialer.emplace(net(), hears);
   const ServerConfig& server = connection_.config();
   const std::size_t all = (uses_parents() ? server.parents : server.backends)->all().size();
   const bool more = exchange.backend != nullptr && exchange.tried.size() < std::min(max_attempts, all);

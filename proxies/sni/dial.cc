@@ -80,7 +80,7 @@ void SniSession::on_dialed(Stream stream, const Endpoint& address, bool) {
   upstream_ = address;
   phase_ = Phase::relay;
   const std::unique_ptr<Opening> opening = std::move(opening_);
-  relay_.start(std::move(connection_.stream()), std::move(stream), opening->received, {},
+  relay_.start(connection_.stream(), std::move(stream), opening->received, {},
                connection_.config().idle_timeout());
 }
 

@@ -21,7 +21,7 @@ void SocksSession::open_tunnel(Stream upstream, const Endpoint& address, const E
     witness_ = std::make_unique<tls::NameWitness>();
     relay_.listen();
   }
-  relay_.start(std::move(client()), std::move(upstream), in_.view(), bytes.substr(sent.bytes),
+  relay_.start(client(), std::move(upstream), in_.view(), bytes.substr(sent.bytes),
                connection_.config().idle_timeout());
   in_.clear();
 }

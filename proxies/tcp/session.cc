@@ -60,8 +60,7 @@ void TcpSession::on_dialed(Stream stream, const Endpoint& address, bool) {
   connect_us_ = static_cast<std::uint32_t>(std::chrono::duration_cast<microseconds>(waited).count());
   upstream_ = address;
   dialling_.reset();
-  relay_.start(std::move(connection_.stream()), std::move(stream), {}, {},
-               connection_.config().idle_timeout());
+  relay_.start(connection_.stream(), std::move(stream), {}, {}, connection_.config().idle_timeout());
 }
 
 void TcpSession::on_dial_failed(Reason reason) {

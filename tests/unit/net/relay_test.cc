@@ -19,8 +19,9 @@ struct Rig final : RelayHandler {
     auto [outer_backend, inner_backend] = tcp_pair();
     client = std::move(outer_client);
     backend = std::move(outer_backend);
-    relay.start(Stream(loop.poller, std::move(inner_client)), Stream(loop.poller, std::move(inner_backend)),
-                client_bytes, backend_bytes, idle);
+    near_client = Stream(loop.poller, std::move(inner_client));
+    relay.start(near_client, Stream(loop.poller, std::move(inner_backend)), client_bytes, backend_bytes,
+                idle);
   }
   void on_relayed(std::size_t from_client, std::size_t from_backend) noexcept override {
     in += from_client;
@@ -35,6 +36,7 @@ struct Rig final : RelayHandler {
   std::size_t in = 0;
   std::size_t out = 0;
   std::optional<Reason> reason;
+  Stream near_client;
   Relay relay{loop.net, *this};
 };
 
@@ -149,7 +151,7 @@ TEST_CASE("relay: a peer that was gone before start is told later, not inside st
   REQUIRE(loop.until([&] { return backend.broken(); }));
   Handler handler;
   Relay relay(loop.net, handler);
-  relay.start(std::move(client), std::move(backend), "x", {}, 10s);
+  relay.start(client, std::move(backend), "x", {}, 10s);
   CHECK_FALSE(handler.reason);
   CHECK(loop.until([&] { return handler.reason.has_value(); }));
   CHECK(*handler.reason == Reason::upstream_closed);

@@ -164,6 +164,10 @@ TEST_CASE(
     "pipes: at most 64, 16 of them roomy and given out first, clean ones come back, dirty ones do not "
     "count") {
   PipePool pool;
+  const auto give_dirty = [&](std::unique_ptr<Pipe> pipe) {
+    if (pipe) pipe->held = 1;
+    pool.give(std::move(pipe));
+  };
   std::vector<std::unique_ptr<Pipe>> pipes;
   while (auto pipe = pool.take()) pipes.push_back(std::move(pipe));
   CHECK(pipes.size() <= std::size_t{PipePool::max_pipes});
@@ -174,24 +178,24 @@ TEST_CASE(
     CHECK(pipes[i]->capacity == static_cast<std::size_t>(::fcntl(pipes[i]->read_end.get(), F_GETPIPE_SZ)));
   }
   std::swap(pipes[0], pipes[pipes.size() - 2]);
-  pool.give(std::move(pipes[pipes.size() - 2]), true);  // a roomy one, then a common one
-  pool.give(std::move(pipes.back()), true);
+  pool.give(std::move(pipes[pipes.size() - 2]));  // a roomy one, then a common one
+  pool.give(std::move(pipes.back()));
   pipes.pop_back();
   CHECK((pipes.back() = pool.take())->capacity == PipePool::roomy_capacity);
   pipes.push_back(pool.take());
   const int kept = pipes.back()->read_end.get();
-  pool.give(std::move(pipes.back()), true);
+  pool.give(std::move(pipes.back()));
   pipes.pop_back();
   auto again = pool.take();
   REQUIRE(again);
   CHECK(again->read_end.get() == kept);
-  pool.give(std::move(again), false);
+  give_dirty(std::move(again));
   CHECK((again = pool.take()));
   CHECK(again->capacity == PipePool::min_capacity);
-  pool.give(std::move(again), false);
-  pool.give(std::move(pipes.front()), false);
-  pool.give(std::move(pipes[1]), false);
+  give_dirty(std::move(again));
+  give_dirty(std::move(pipes.front()));
+  give_dirty(std::move(pipes[1]));
   CHECK((again = pool.take())->capacity == PipePool::roomy_capacity);
-  pool.give(std::move(again), false);
-  for (auto& pipe : pipes) pool.give(std::move(pipe), false);
+  give_dirty(std::move(again));
+  for (auto& pipe : pipes) give_dirty(std::move(pipe));
 }

@@ -18,7 +18,7 @@ struct TlsRig final : RelayHandler {
     auto [outer_backend, inner_backend] = tcp_pair();
     client = make_outer(std::move(outer_client), client_tls);
     backend = make_outer(std::move(outer_backend), backend_tls);
-    auto near_client = make_inner(std::move(inner_client), client_tls);
+    near_client = make_inner(std::move(inner_client), client_tls);
     auto near_backend = make_inner(std::move(inner_backend), backend_tls);
     near_client->reads = near_backend->reads = false;
     client->run();
@@ -28,7 +28,7 @@ struct TlsRig final : RelayHandler {
         if (end->layer && end->state != Handshake::done) return false;
       return true;
     });
-    relay.start(std::move(near_client->stream), std::move(near_backend->stream), {}, {}, 10s);
+    relay.start(near_client->stream, std::move(near_backend->stream), {}, {}, 10s);
   }
 
   std::unique_ptr<End> make_outer(UniqueFd socket, bool tls) {
@@ -48,6 +48,7 @@ struct TlsRig final : RelayHandler {
   Loop loop;
   std::unique_ptr<End> client;
   std::unique_ptr<End> backend;
+  std::unique_ptr<End> near_client;
   bool ready = false;
   std::size_t in = 0;
   std::size_t out = 0;
