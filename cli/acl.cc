@@ -21,6 +21,9 @@ constexpr std::string_view details =
 constexpr Arg<std::string_view> action{
     "ACTION", "allow or deny", {.required = true, .choices = "allow|deny"}};
 constexpr Arg<std::string_view> client{"--client", "who asks", {.metavar = "CIDR"}};
+constexpr Arg<std::string_view> user{"--user",
+                                     "which user, once logged in (servers with --auth basic)",
+                                     {.metavar = "NAME", .complete = Source::user}};
 constexpr Arg<std::string_view> to{
     "--to", "where to: a host, *.suffix or a network", {.metavar = "HOST|CIDR"}};
 constexpr Arg<std::string_view> port{"--port", "destination port or range", {.metavar = "PORT[-PORT]"}};
@@ -44,6 +47,7 @@ constexpr Column columns[] = {
     {"server", "SERVER"},
     {"action", "ACTION", Show::table, Unit::status},
     {"client", "CLIENT"},
+    {"user", "USER", Show::table, Unit::text, 8},
     {"to", "TO"},
     {"port", "PORT", Show::table, Unit::text, 5},
     {"method", "METHOD", Show::table, Unit::text, 6},
@@ -59,18 +63,6 @@ std::vector<registry::Server> reached(Database& db, const std::string& tenant_id
   return {};
 }
 
-/// Waits until the daemon has the rules; returns the exit code, and prints only what failed.
-int settle(Context& context, const std::vector<registry::Server>& servers) {
-  if (context.dry_run() || servers.empty() || !context.daemon_runs()) return exit_code::ok;
-  std::vector<Outcome> failed;
-  for (Outcome& outcome : await_servers(context, servers, {.action = "acl"}))
-    // One that does not run has no use for rules; one that goes on with its former configuration has the old.
-    if (outcome.code != exit_code::ok &&
-        (outcome.status != "error" || registry::server_state(context.db(), outcome.id).bound_port))
-      failed.push_back(std::move(outcome));
-  return failed.empty() ? exit_code::ok : report(context, failed);
-}
-
 /// The tenant that a rule is for: that of --server, else -t.
 registry::Tenant tenant_of(Context& context, const Args& args, std::optional<std::string>& server_id) {
   if (!args.has(server)) return find_tenant_target(context);
@@ -80,12 +72,13 @@ registry::Tenant tenant_of(Context& context, const Args& args, std::optional<std
 }
 
 namespace add {
-constexpr const ArgInfo* signature[] = {&action,      &client, &to,     &port,   &method,
-                                        &time_window, &server, &before, &comment};
+constexpr const ArgInfo* signature[] = {&action, &client,      &user,   &to,     &port,
+                                        &method, &time_window, &server, &before, &comment};
 constexpr Example examples[] = {
     {"arcusctl acl add allow --to 10.0.0.0/8 -t acme", "open a private network to acme's clients"},
     {"arcusctl acl add allow --client 192.0.2.0/24 --server acme/web", "only these clients may use it"},
     {"arcusctl acl add deny --to '*.example.net' -t acme", "close a domain"},
+    {"arcusctl acl add deny --user bob --port 25 -t acme", "for one user alone"},
 };
 
 int run(Context& context, const Args& args) {
@@ -96,6 +89,7 @@ int run(Context& context, const Args& args) {
   };
   const registry::RuleSpec spec{.action = std::string{args[action]},
                                 .client = text(client),
+                                .user = text(user),
                                 .to = text(to),
                                 .port = text(port),
                                 .method = text(method),
@@ -111,7 +105,7 @@ int run(Context& context, const Args& args) {
   context.out().line(context.quiet()
                          ? std::to_string(rule.number)
                          : tenant.name + "  rule " + std::to_string(rule.number) + "  " + rule.action);
-  return settle(context, servers);
+  return settle_parts(context, servers, "acl");
 }
 }  // namespace add
 
@@ -139,7 +133,7 @@ int run(Context& context, const Args& args) {
     registry::move_rule(db, tenant.id, args[number], args[move_before]);
     servers = reached(db, tenant.id, registry::get_rule(db, tenant.id, args[number]).server_id);
   });
-  return settle(context, servers);
+  return settle_parts(context, servers, "acl");
 }
 }  // namespace move
 
@@ -155,7 +149,7 @@ int run(Context& context, const Args& args) {
     registry::remove_rule(db, tenant.id, args[number]);
     servers = reached(db, tenant.id, scope);
   });
-  return settle(context, servers);
+  return settle_parts(context, servers, "acl");
 }
 }  // namespace remove
 

@@ -20,6 +20,7 @@ extern const Noun stats_noun;
 extern const Noun status_noun;
 extern const Noun template_noun;
 extern const Noun tenant_noun;
+extern const Noun user_noun;
 extern const Noun daemon_noun;
 extern const Noun run_noun;
 extern const Noun serve_noun;
@@ -27,10 +28,10 @@ extern const Noun worker_noun;
 extern const Noun version_noun;
 
 static constexpr const Noun* table[] = {
-    &init_noun,    &serve_noun,      &run_noun,    &status_noun,   &tenant_noun, &server_noun,
-    &backend_noun, &route_noun,      &acl_noun,    &template_noun, &stats_noun,  &health_noun,
-    &logs_noun,    &audit_noun,      &doctor_noun, &daemon_noun,   &sql_noun,    &db_noun,
-    &config_noun,  &completion_noun, &help_noun,   &version_noun,  &worker_noun,
+    &init_noun,    &serve_noun,  &run_noun,        &status_noun, &tenant_noun,   &server_noun,
+    &backend_noun, &route_noun,  &user_noun,       &acl_noun,    &template_noun, &stats_noun,
+    &health_noun,  &logs_noun,   &audit_noun,      &doctor_noun, &daemon_noun,   &sql_noun,
+    &db_noun,      &config_noun, &completion_noun, &help_noun,   &version_noun,  &worker_noun,
 };
 
 std::span<const Noun* const> nouns() noexcept { return table; }

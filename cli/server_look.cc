@@ -215,7 +215,7 @@ int run_show(Context& context, const Args& args) {
                  "body_timeout_ms", "idle_timeout_ms", "drain_timeout_ms"});
   print_section(context, table, "TLS and options",
                 {"enable_tls", "tls_cert_path", "tls_key_path", "tls_min_version", "tls_max_version",
-                 "tls_ciphers", "alpn", "client_auth", "client_ca_path", "proxy_protocol_out", "lb",
+                 "tls_ciphers", "alpn", "auth", "client_auth", "client_ca_path", "proxy_protocol_out", "lb",
                  "access_log", "access_log_format", "config"});
   print_backends(context, server);
   print_routes(context, server);

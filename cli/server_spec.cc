@@ -72,7 +72,7 @@ constexpr const ArgInfo* always[] = {&name,  &from, &file, &port,       &no_star
                                      &allow, &deny, &set,  &set_string, &label};
 
 /// For which types a flag is of use.
-enum class For : std::uint8_t { all, forwarding, tls, balanced, http };
+enum class For : std::uint8_t { all, forwarding, tls, balanced, http, users };
 
 /// A flag that is one column of the server.
 struct ColumnFlag {
@@ -117,6 +117,9 @@ constexpr ColumnFlag column_flags[] = {
                      {.group = "time"}, For::http),
     column<Duration>("--keepalive-timeout", "keepalive_timeout_ms", "wait for the next request =60s",
                      {.group = "time"}, For::http),
+    column<std::string_view>("--auth", "auth", "basic: clients log in as a user of the tenant =none",
+                             {.group = "access", .choices = "none|basic", .complete = Source::choices},
+                             For::users),
     column<bool>("--tls", "enable_tls", "serve TLS", {.negatable = true, .group = "TLS"}, For::tls),
     column<std::string_view>("--cert", "tls_cert_path", "certificate chain, PEM; or a folder of them",
                              {.metavar = "PATH", .group = "TLS", .complete = Source::file}, For::tls),
@@ -164,6 +167,8 @@ bool concerns(const ServerType& type, For whom) {
       return type.takes_backends;
     case For::http:
       return type.forwards && type.takes_backends;
+    case For::users:
+      return type.takes_users;
   }
   return true;
 }

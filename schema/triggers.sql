@@ -19,6 +19,7 @@ CREATE TRIGGER tenant_delete_children AFTER DELETE ON tenant
 BEGIN
   DELETE FROM acl WHERE tenant_id = OLD.id;
   DELETE FROM acl_number WHERE tenant_id = OLD.id;
+  DELETE FROM user WHERE tenant_id = OLD.id;
 END;
 
 CREATE TRIGGER tenant_id_fixed BEFORE UPDATE OF id ON tenant WHEN NEW.id IS NOT OLD.id
@@ -40,6 +41,10 @@ BEGIN
   WHERE NOT EXISTS (SELECT 1 FROM server_type WHERE name = NEW.type);
   SELECT RAISE(ABORT, 'server.lb: no such algorithm (see: SELECT * FROM balance_algorithm)')
   WHERE NOT EXISTS (SELECT 1 FROM balance_algorithm WHERE name = NEW.lb);
+  SELECT RAISE(ABORT, 'server.auth: none or basic')
+  WHERE NEW.auth NOT IN ('none', 'basic');
+  SELECT RAISE(ABORT, 'server.auth: a server of this type asks for no credentials')
+  WHERE NEW.auth <> 'none' AND NOT (SELECT takes_users FROM server_type WHERE name = NEW.type);
   SELECT RAISE(ABORT, 'server.name: this tenant already has a server of that name (use UPDATE)')
   WHERE EXISTS (SELECT 1 FROM server WHERE (tenant_id = NEW.tenant_id AND name = NEW.name) OR id = NEW.id);
   SELECT RAISE(ABORT, 'server.listen_port: another server is registered on that address and port')
@@ -55,7 +60,7 @@ BEGIN
       <= (SELECT count(*) FROM server WHERE tenant_id = NEW.tenant_id);
 END;
 
-CREATE TRIGGER server_update_check BEFORE UPDATE OF tenant_id, name, type, lb, enabled, listen_addr, listen_port ON server
+CREATE TRIGGER server_update_check BEFORE UPDATE OF tenant_id, name, type, lb, auth, enabled, listen_addr, listen_port ON server
 BEGIN
   SELECT RAISE(ABORT, 'server.tenant_id: no such tenant')
   WHERE NOT EXISTS (SELECT 1 FROM tenant WHERE id = NEW.tenant_id);
@@ -63,6 +68,10 @@ BEGIN
   WHERE NOT EXISTS (SELECT 1 FROM server_type WHERE name = NEW.type);
   SELECT RAISE(ABORT, 'server.lb: no such algorithm (see: SELECT * FROM balance_algorithm)')
   WHERE NOT EXISTS (SELECT 1 FROM balance_algorithm WHERE name = NEW.lb);
+  SELECT RAISE(ABORT, 'server.auth: none or basic')
+  WHERE NEW.auth NOT IN ('none', 'basic');
+  SELECT RAISE(ABORT, 'server.auth: a server of this type asks for no credentials')
+  WHERE NEW.auth <> 'none' AND NOT (SELECT takes_users FROM server_type WHERE name = NEW.type);
   SELECT RAISE(ABORT, 'server.name: this tenant already has a server of that name (use UPDATE)')
   WHERE EXISTS (SELECT 1 FROM server WHERE (tenant_id = NEW.tenant_id AND name = NEW.name AND id <> NEW.id));
   SELECT RAISE(ABORT, 'server.listen_port: another server is registered on that address and port')
@@ -129,8 +138,34 @@ BEGIN
   SELECT RAISE(ABORT, 'acl.server_id: this tenant has no such server')
   WHERE NEW.server_id IS NOT NULL
     AND NOT EXISTS (SELECT 1 FROM server WHERE id = NEW.server_id AND tenant_id = NEW.tenant_id);
+  SELECT RAISE(ABORT, 'acl.user_id: this tenant has no such user')
+  WHERE NEW.user_id IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.user_id AND tenant_id = NEW.tenant_id);
   SELECT RAISE(ABORT, 'acl.number: this tenant already has a rule of that number (use UPDATE)')
   WHERE EXISTS (SELECT 1 FROM acl WHERE (tenant_id = NEW.tenant_id AND number = NEW.number) OR id = NEW.id);
+END;
+
+CREATE TRIGGER user_insert_check BEFORE INSERT ON user
+BEGIN
+  SELECT RAISE(ABORT, 'user.tenant_id: no such tenant')
+  WHERE NOT EXISTS (SELECT 1 FROM tenant WHERE id = NEW.tenant_id);
+  SELECT RAISE(ABORT, 'user.name: this tenant already has a user of that name (use UPDATE)')
+  WHERE EXISTS (SELECT 1 FROM user WHERE (tenant_id = NEW.tenant_id AND name = NEW.name) OR id = NEW.id);
+END;
+
+CREATE TRIGGER user_update_check BEFORE UPDATE ON user
+BEGIN
+  SELECT RAISE(ABORT, 'user.id: the id and tenant of a user never change')
+  WHERE NEW.id IS NOT OLD.id OR NEW.tenant_id IS NOT OLD.tenant_id;
+  SELECT RAISE(ABORT, 'user.name: this tenant already has a user of that name (use UPDATE)')
+  WHERE EXISTS (SELECT 1 FROM user WHERE tenant_id = NEW.tenant_id AND name = NEW.name AND id <> OLD.id);
+END;
+
+-- Without its user a rule would mean everybody.
+CREATE TRIGGER user_delete_check BEFORE DELETE ON user
+WHEN EXISTS (SELECT 1 FROM acl WHERE user_id = OLD.id) AND EXISTS (SELECT 1 FROM tenant WHERE id = OLD.tenant_id)
+BEGIN
+  SELECT RAISE(ABORT, 'user: rules name this user (remove them first: SELECT * FROM rules)');
 END;
 
 CREATE TRIGGER setting_insert_check BEFORE INSERT ON setting
@@ -160,6 +195,9 @@ BEGIN
   SELECT RAISE(ABORT, 'acl.server_id: this tenant has no such server')
   WHERE NEW.server_id IS NOT NULL
     AND NOT EXISTS (SELECT 1 FROM server WHERE id = NEW.server_id AND tenant_id = NEW.tenant_id);
+  SELECT RAISE(ABORT, 'acl.user_id: this tenant has no such user')
+  WHERE NEW.user_id IS NOT NULL
+    AND NOT EXISTS (SELECT 1 FROM user WHERE id = NEW.user_id AND tenant_id = NEW.tenant_id);
   SELECT RAISE(ABORT, 'acl.number: this tenant already has a rule of that number (use UPDATE)')
   WHERE EXISTS (SELECT 1 FROM acl WHERE tenant_id = NEW.tenant_id AND number = NEW.number AND id <> OLD.id);
 END;
@@ -244,6 +282,32 @@ END;
 CREATE TRIGGER acl_delete_generation AFTER DELETE ON acl
 BEGIN
   UPDATE server SET generation = generation + 1 WHERE tenant_id = OLD.tenant_id AND (OLD.server_id IS NULL OR id = OLD.server_id);
+END;
+
+CREATE TRIGGER user_generation AFTER UPDATE ON user WHEN NEW.generation IS OLD.generation
+BEGIN
+  UPDATE user SET generation = OLD.generation + 1, updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now'),
+    password_changed_at = iif(NEW.password_hash IS OLD.password_hash, OLD.password_changed_at,
+      strftime('%Y-%m-%dT%H:%M:%fZ', 'now'))
+  WHERE id = NEW.id;
+END;
+
+CREATE TRIGGER user_insert_generation AFTER INSERT ON user
+BEGIN
+  UPDATE server SET generation = generation + 1 WHERE tenant_id = NEW.tenant_id AND auth <> 'none';
+END;
+
+-- Without those columns no server is the wiser.
+CREATE TRIGGER user_update_generation AFTER UPDATE ON user
+WHEN NEW.name IS NOT OLD.name OR NEW.password_hash IS NOT OLD.password_hash OR NEW.enabled IS NOT OLD.enabled
+  OR NEW.expires_at IS NOT OLD.expires_at
+BEGIN
+  UPDATE server SET generation = generation + 1 WHERE tenant_id = NEW.tenant_id AND auth <> 'none';
+END;
+
+CREATE TRIGGER user_delete_generation AFTER DELETE ON user
+BEGIN
+  UPDATE server SET generation = generation + 1 WHERE tenant_id = OLD.tenant_id AND auth <> 'none';
 END;
 
 -- Audit: every change of a desired row, with who, how and why; a change by hand has no audit_context.
@@ -335,7 +399,7 @@ BEGIN
       'tls_cert_path', NEW.tls_cert_path, 'tls_key_path', NEW.tls_key_path,
       'handshake_timeout_ms', NEW.handshake_timeout_ms, 'tls_min_version', NEW.tls_min_version,
       'tls_max_version', NEW.tls_max_version, 'tls_ciphers', NEW.tls_ciphers, 'alpn', NEW.alpn,
-      'client_auth', NEW.client_auth, 'client_ca_path', NEW.client_ca_path,
+      'auth', NEW.auth, 'client_auth', NEW.client_auth, 'client_ca_path', NEW.client_ca_path,
       'proxy_protocol_in', NEW.proxy_protocol_in, 'proxy_protocol_from', NEW.proxy_protocol_from,
       'proxy_protocol_out', NEW.proxy_protocol_out, 'lb', NEW.lb, 'access_log', NEW.access_log, 'access_log_format', NEW.access_log_format, 'config', json(NEW.config),
       'labels', json(NEW.labels), 'restart_seq', NEW.restart_seq, 'reload_seq', NEW.reload_seq),
@@ -346,8 +410,8 @@ CREATE TRIGGER server_update_audit AFTER UPDATE OF
   id, tenant_id, name, type, template, description, enabled, desired_state, listen_addr, listen_port, backlog,
   allow_open, max_connections, max_connections_per_client, connection_timeout_ms, header_timeout_ms,
   keepalive_timeout_ms, response_timeout_ms, body_timeout_ms, idle_timeout_ms, drain_timeout_ms, enable_tls,
-  tls_cert_path, tls_key_path, handshake_timeout_ms, tls_min_version, tls_max_version, tls_ciphers, alpn, client_auth,
-  client_ca_path, proxy_protocol_in, proxy_protocol_from, proxy_protocol_out, lb, access_log, access_log_format, config,
+  tls_cert_path, tls_key_path, handshake_timeout_ms, tls_min_version, tls_max_version, tls_ciphers, alpn, auth,
+  client_auth, client_ca_path, proxy_protocol_in, proxy_protocol_from, proxy_protocol_out, lb, access_log, access_log_format, config,
   labels, restart_seq, reload_seq
 ON server
 BEGIN
@@ -376,7 +440,7 @@ BEGIN
       'tls_cert_path', OLD.tls_cert_path, 'tls_key_path', OLD.tls_key_path,
       'handshake_timeout_ms', OLD.handshake_timeout_ms, 'tls_min_version', OLD.tls_min_version,
       'tls_max_version', OLD.tls_max_version, 'tls_ciphers', OLD.tls_ciphers, 'alpn', OLD.alpn,
-      'client_auth', OLD.client_auth, 'client_ca_path', OLD.client_ca_path,
+      'auth', OLD.auth, 'client_auth', OLD.client_auth, 'client_ca_path', OLD.client_ca_path,
       'proxy_protocol_in', OLD.proxy_protocol_in, 'proxy_protocol_from', OLD.proxy_protocol_from,
       'proxy_protocol_out', OLD.proxy_protocol_out, 'lb', OLD.lb, 'access_log', OLD.access_log, 'access_log_format', OLD.access_log_format, 'config', json(OLD.config),
       'labels', json(OLD.labels), 'restart_seq', OLD.restart_seq, 'reload_seq', OLD.reload_seq),
@@ -393,7 +457,7 @@ BEGIN
       'tls_cert_path', NEW.tls_cert_path, 'tls_key_path', NEW.tls_key_path,
       'handshake_timeout_ms', NEW.handshake_timeout_ms, 'tls_min_version', NEW.tls_min_version,
       'tls_max_version', NEW.tls_max_version, 'tls_ciphers', NEW.tls_ciphers, 'alpn', NEW.alpn,
-      'client_auth', NEW.client_auth, 'client_ca_path', NEW.client_ca_path,
+      'auth', NEW.auth, 'client_auth', NEW.client_auth, 'client_ca_path', NEW.client_ca_path,
       'proxy_protocol_in', NEW.proxy_protocol_in, 'proxy_protocol_from', NEW.proxy_protocol_from,
       'proxy_protocol_out', NEW.proxy_protocol_out, 'lb', NEW.lb, 'access_log', NEW.access_log, 'access_log_format', NEW.access_log_format, 'config', json(NEW.config),
       'labels', json(NEW.labels), 'restart_seq', NEW.restart_seq, 'reload_seq', NEW.reload_seq),
@@ -421,7 +485,7 @@ BEGIN
       'tls_cert_path', OLD.tls_cert_path, 'tls_key_path', OLD.tls_key_path,
       'handshake_timeout_ms', OLD.handshake_timeout_ms, 'tls_min_version', OLD.tls_min_version,
       'tls_max_version', OLD.tls_max_version, 'tls_ciphers', OLD.tls_ciphers, 'alpn', OLD.alpn,
-      'client_auth', OLD.client_auth, 'client_ca_path', OLD.client_ca_path,
+      'auth', OLD.auth, 'client_auth', OLD.client_auth, 'client_ca_path', OLD.client_ca_path,
       'proxy_protocol_in', OLD.proxy_protocol_in, 'proxy_protocol_from', OLD.proxy_protocol_from,
       'proxy_protocol_out', OLD.proxy_protocol_out, 'lb', OLD.lb, 'access_log', OLD.access_log, 'access_log_format', OLD.access_log_format, 'config', json(OLD.config),
       'labels', json(OLD.labels), 'restart_seq', OLD.restart_seq, 'reload_seq', OLD.reload_seq),
@@ -557,15 +621,15 @@ BEGIN
     NULL,
     json_object(
       'id', NEW.id, 'number', NEW.number, 'tenant_id', NEW.tenant_id, 'server_id', NEW.server_id,
-      'position', NEW.position, 'action', NEW.action, 'client', NEW.client, 'host', NEW.host,
-      'destination', NEW.destination, 'port_first', NEW.port_first, 'port_last', NEW.port_last,
+      'position', NEW.position, 'action', NEW.action, 'client', NEW.client, 'user_id', NEW.user_id,
+      'host', NEW.host, 'destination', NEW.destination, 'port_first', NEW.port_first, 'port_last', NEW.port_last,
       'method', NEW.method, 'time_window', NEW.time_window, 'comment', NEW.comment),
     (SELECT reason FROM audit_context));
 END;
 
 CREATE TRIGGER acl_update_audit AFTER UPDATE OF
-  id, number, tenant_id, server_id, position, action, client, host, destination, port_first, port_last, method,
-  time_window, comment
+  id, number, tenant_id, server_id, position, action, client, user_id, host, destination, port_first, port_last,
+  method, time_window, comment
 ON acl
 BEGIN
   INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
@@ -576,13 +640,13 @@ BEGIN
     NEW.id,
     json_object(
       'id', OLD.id, 'number', OLD.number, 'tenant_id', OLD.tenant_id, 'server_id', OLD.server_id,
-      'position', OLD.position, 'action', OLD.action, 'client', OLD.client, 'host', OLD.host,
-      'destination', OLD.destination, 'port_first', OLD.port_first, 'port_last', OLD.port_last,
+      'position', OLD.position, 'action', OLD.action, 'client', OLD.client, 'user_id', OLD.user_id,
+      'host', OLD.host, 'destination', OLD.destination, 'port_first', OLD.port_first, 'port_last', OLD.port_last,
       'method', OLD.method, 'time_window', OLD.time_window, 'comment', OLD.comment),
     json_object(
       'id', NEW.id, 'number', NEW.number, 'tenant_id', NEW.tenant_id, 'server_id', NEW.server_id,
-      'position', NEW.position, 'action', NEW.action, 'client', NEW.client, 'host', NEW.host,
-      'destination', NEW.destination, 'port_first', NEW.port_first, 'port_last', NEW.port_last,
+      'position', NEW.position, 'action', NEW.action, 'client', NEW.client, 'user_id', NEW.user_id,
+      'host', NEW.host, 'destination', NEW.destination, 'port_first', NEW.port_first, 'port_last', NEW.port_last,
       'method', NEW.method, 'time_window', NEW.time_window, 'comment', NEW.comment),
     (SELECT reason FROM audit_context));
 END;
@@ -597,9 +661,63 @@ BEGIN
     OLD.id,
     json_object(
       'id', OLD.id, 'number', OLD.number, 'tenant_id', OLD.tenant_id, 'server_id', OLD.server_id,
-      'position', OLD.position, 'action', OLD.action, 'client', OLD.client, 'host', OLD.host,
-      'destination', OLD.destination, 'port_first', OLD.port_first, 'port_last', OLD.port_last,
+      'position', OLD.position, 'action', OLD.action, 'client', OLD.client, 'user_id', OLD.user_id,
+      'host', OLD.host, 'destination', OLD.destination, 'port_first', OLD.port_first, 'port_last', OLD.port_last,
       'method', OLD.method, 'time_window', OLD.time_window, 'comment', OLD.comment),
+    NULL,
+    (SELECT reason FROM audit_context));
+END;
+
+-- No hash of a password is ever written here.
+CREATE TRIGGER user_insert_audit AFTER INSERT ON user
+BEGIN
+  INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
+  VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
+    'user.add',
+    (SELECT name FROM tenant WHERE id = NEW.tenant_id),
+    coalesce((SELECT name FROM tenant WHERE id = NEW.tenant_id), '?') || '/' || NEW.name,
+    NEW.id,
+    NULL,
+    json_object(
+      'id', NEW.id, 'tenant_id', NEW.tenant_id, 'name', NEW.name, 'description', NEW.description,
+      'enabled', NEW.enabled, 'expires_at', NEW.expires_at),
+    (SELECT reason FROM audit_context));
+END;
+
+CREATE TRIGGER user_update_audit AFTER UPDATE OF
+  id, tenant_id, name, password_hash, description, enabled, expires_at
+ON user
+BEGIN
+  INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
+  VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
+    CASE
+      WHEN NEW.password_hash IS NOT OLD.password_hash THEN 'user.passwd'
+      WHEN NEW.enabled IS NOT OLD.enabled THEN iif(NEW.enabled, 'user.enable', 'user.disable')
+      WHEN NEW.name IS NOT OLD.name THEN 'user.rename'
+      ELSE 'user.set' END,
+    (SELECT name FROM tenant WHERE id = NEW.tenant_id),
+    coalesce((SELECT name FROM tenant WHERE id = NEW.tenant_id), '?') || '/' || NEW.name,
+    NEW.id,
+    json_object(
+      'id', OLD.id, 'tenant_id', OLD.tenant_id, 'name', OLD.name, 'description', OLD.description,
+      'enabled', OLD.enabled, 'expires_at', OLD.expires_at),
+    json_object(
+      'id', NEW.id, 'tenant_id', NEW.tenant_id, 'name', NEW.name, 'description', NEW.description,
+      'enabled', NEW.enabled, 'expires_at', NEW.expires_at),
+    (SELECT reason FROM audit_context));
+END;
+
+CREATE TRIGGER user_delete_audit AFTER DELETE ON user
+BEGIN
+  INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
+  VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
+    'user.remove',
+    (SELECT name FROM tenant WHERE id = OLD.tenant_id),
+    coalesce((SELECT name FROM tenant WHERE id = OLD.tenant_id), '?') || '/' || OLD.name,
+    OLD.id,
+    json_object(
+      'id', OLD.id, 'tenant_id', OLD.tenant_id, 'name', OLD.name, 'description', OLD.description,
+      'enabled', OLD.enabled, 'expires_at', OLD.expires_at),
     NULL,
     (SELECT reason FROM audit_context));
 END;

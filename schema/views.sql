@@ -37,7 +37,7 @@ SELECT s.id, t.name AS tenant, s.name, s.type,
   s.backlog, s.allow_open, s.max_connections, s.max_connections_per_client,
   s.connection_timeout_ms, s.handshake_timeout_ms, s.header_timeout_ms, s.keepalive_timeout_ms, s.response_timeout_ms, s.body_timeout_ms,
   s.idle_timeout_ms, s.drain_timeout_ms, s.enable_tls, s.tls_cert_path, s.tls_key_path,
-  s.tls_min_version, s.tls_max_version, s.tls_ciphers, s.alpn, s.client_auth, s.client_ca_path,
+  s.tls_min_version, s.tls_max_version, s.tls_ciphers, s.alpn, s.auth, s.client_auth, s.client_ca_path,
   s.proxy_protocol_in, s.proxy_protocol_from, s.proxy_protocol_out, s.lb,
   s.access_log, s.access_log_format, s.config, s.labels,
   s.restart_seq, s.reload_seq, s.generation,
@@ -144,6 +144,7 @@ ORDER BY t.name, s.name, r.pattern = '*', r.pattern GLOB '[*]*', r.pattern;
 -- In the order in which they are judged: a server's own rules first, then its tenant's.
 CREATE VIEW rules AS
 SELECT a.number, t.name AS tenant, coalesce(s.name, '-') AS server, a.action, coalesce(a.client, '-') AS client,
+  coalesce(u.name, '-') AS user,
   coalesce(a.destination, a.host, '-') AS "to",
   CASE WHEN a.port_first IS NULL THEN '-' WHEN a.port_first = a.port_last THEN CAST(a.port_first AS TEXT)
     ELSE a.port_first || '-' || a.port_last END AS port,
@@ -151,7 +152,18 @@ SELECT a.number, t.name AS tenant, coalesce(s.name, '-') AS server, a.action, co
 FROM acl a
 JOIN tenant t ON t.id = a.tenant_id
 LEFT JOIN server s ON s.id = a.server_id
+LEFT JOIN user u ON u.id = a.user_id
 ORDER BY t.name, a.server_id IS NULL, s.name, a.position;
+
+-- Without the hashes of their passwords.
+CREATE VIEW users AS
+SELECT t.name AS tenant, u.name AS user, u.enabled,
+  coalesce(u.expires_at, '-') AS expires,
+  u.enabled AND coalesce(u.expires_at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), 1) AS may_log_in,
+  u.description, u.password_changed_at, u.created_at, u.updated_at, u.generation, u.id
+FROM user u
+JOIN tenant t ON t.id = u.tenant_id
+ORDER BY t.name, u.name;
 
 CREATE VIEW health AS
 SELECT tenant || '/' || name AS server, health AS status, health_latency_ms AS latency_ms, health_checked_at AS checked,
@@ -188,9 +200,14 @@ SELECT 'warning', server, 'backend ' || backend || ' is down' || coalesce(': ' |
   'arcusctl backend list ' || server
 FROM backends WHERE health = 'down' AND state = 'enabled'
 UNION ALL
+SELECT 'warning', tenant || '/' || name, 'asks for credentials, and the tenant has no user who may log in',
+  'arcusctl user add NAME -t ' || tenant
+FROM server_full WHERE auth = 'basic' AND enabled
+  AND NOT EXISTS (SELECT 1 FROM users WHERE users.tenant = server_full.tenant AND may_log_in)
+UNION ALL
 SELECT 'warning', tenant || '/' || name, 'open to everybody who reaches ' || listen || ' (allow_open)',
   'arcusctl acl add allow --client 10.0.0.0/8 --server ' || tenant || '/' || name
-FROM server_full WHERE allow_open AND enabled
+FROM server_full WHERE allow_open AND enabled AND auth = 'none'
   AND NOT EXISTS (SELECT 1 FROM acl WHERE acl.tenant_id = server_full.tenant_id AND action = 'allow'
     AND client IS NOT NULL AND client NOT LIKE '%/0' AND (server_id IS NULL OR server_id = server_full.id));
 
@@ -232,6 +249,7 @@ VALUES
   ('look', 'SELECT * FROM backends;', 'who serves behind each server'),
   ('look', 'SELECT * FROM routes;', 'where server names lead'),
   ('look', 'SELECT * FROM rules;', 'access rules in the order in which they are judged'),
+  ('look', 'SELECT * FROM users;', 'who may log in at the proxies'),
   ('look', 'SELECT * FROM health;', 'the last health check of each server'),
   ('look', 'SELECT * FROM traffic;', 'what moves now, per second'),
   ('look', 'SELECT * FROM registry;', 'the five totals'),
@@ -249,6 +267,7 @@ VALUES
     'registers a server'),
   ('change', 'DELETE FROM servers WHERE tenant = ''acme'' AND name = ''web'';', 'removes it; its totals stay with the tenant'),
   ('change', 'UPDATE tenant SET enabled = 0 WHERE name = ''acme'';', 'suspends a tenant, wishes unchanged'),
+  ('change', 'UPDATE user SET enabled = 0 WHERE name = ''bob'';', 'ends his live connections within a second'),
   ('rules', 'REPLACE INTO ...', 'refused: it would skip the delete triggers; use UPDATE'),
   ('rules', 'UPDATE server_state ...', 'refused: measured by the daemon'),
   ('rules', 'DELETE FROM audit ...', 'refused: append-only');

@@ -36,6 +36,7 @@ enum class Source : std::uint8_t {
   tenant,
   tenant_key,
   topic,
+  user,
 };
 
 /// The rest of an argument's row; everything has a default.

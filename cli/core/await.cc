@@ -195,4 +195,15 @@ std::vector<Outcome> await_servers(Context& context, const std::vector<registry:
   }
 }
 
+int settle_parts(Context& context, const std::vector<registry::Server>& servers, std::string_view action) {
+  if (context.dry_run() || servers.empty() || !context.daemon_runs()) return exit_code::ok;
+  std::vector<Outcome> failed;
+  for (Outcome& outcome : await_servers(context, servers, {.action = std::string{action}}))
+    // One that does not run has no use for them; one that goes on with its former configuration has the old.
+    if (outcome.code != exit_code::ok &&
+        (outcome.status != "error" || registry::server_state(context.db(), outcome.id).bound_port))
+      failed.push_back(std::move(outcome));
+  return failed.empty() ? exit_code::ok : report(context, failed);
+}
+
 }  // namespace arcus::cli

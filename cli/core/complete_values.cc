@@ -20,6 +20,7 @@
 #include "lib/registry/settings.h"
 #include "lib/registry/templates.h"
 #include "lib/registry/tenants.h"
+#include "lib/registry/users.h"
 
 namespace arcus::cli {
 namespace {
@@ -82,6 +83,15 @@ void add_rules(Database& db, const Cursor& cursor, Found& found) {
     if (!wanted.empty() && tenant.name != wanted) continue;
     for (const registry::Rule& rule : registry::list_rules(db, tenant.id))
       found.push_back({std::to_string(rule.number), rule.action + " in " + tenant.name});
+  }
+}
+
+void add_users(Database& db, const Cursor& cursor, Found& found) {
+  const std::string wanted = scope(cursor);
+  for (const registry::Tenant& tenant : registry::list_tenants(db)) {
+    if (!wanted.empty() && tenant.name != wanted) continue;
+    for (const registry::User& user : registry::list_users(db, tenant.id))
+      found.push_back({wanted.empty() ? tenant.name + "/" + user.name : user.name, user.description});
   }
 }
 
@@ -191,6 +201,8 @@ std::vector<Candidate> values_of(const ArgInfo& info, const Cursor& cursor) {
       return from_registry(cursor, [&](Database& db, Found& found) { add_routes(db, cursor, found); });
     case Source::acl_rule:
       return from_registry(cursor, [&](Database& db, Found& found) { add_rules(db, cursor, found); });
+    case Source::user:
+      return from_registry(cursor, [&](Database& db, Found& found) { add_users(db, cursor, found); });
     case Source::template_name:
       return from_registry(cursor, [](Database& db, Found& found) {
         for (const registry::Template& row : registry::list_templates(db))

@@ -57,6 +57,10 @@ class Report {
 /// A Report about what has ended already.
 int report(Context& context, const std::vector<Outcome>& outcomes);
 
+/// Waits until the daemon has what rows beside `servers` say now (rules, users); returns the exit code, and
+/// prints only what failed. Nothing to wait for with --dry-run and without a daemon.
+int settle_parts(Context& context, const std::vector<registry::Server>& servers, std::string_view action);
+
 /// What waiting is for.
 enum class Until : std::uint8_t {
   settled,  ///< the generation was applied and the status is running, stopped or error

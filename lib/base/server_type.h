@@ -39,6 +39,7 @@ struct ServerType {
   bool takes_routes = false;  ///< chooses by server name: table sni_route
   bool forwards =
       false;  ///< the client chooses the destination: destination guard and open-proxy guard apply
+  bool takes_users = false;  ///< can ask its clients for credentials
   std::string_view default_health = "tcp";
   std::span<const OptionSpec> options{};
 };

@@ -42,6 +42,11 @@ std::string percent_encode(std::string_view text, std::string_view keep = "");
 /// Two lower-case hex digits for each byte.
 std::string to_hex(std::span<const unsigned char> bytes);
 
+/// RFC 4648, 4, with padding.
+std::string base64(std::string_view bytes);
+/// What base64 text stands for; nothing when it is not that (padding may be missing).
+std::optional<std::string> from_base64(std::string_view text);
+
 /// True when `text` is well-formed UTF-8.
 bool is_utf8(std::string_view text) noexcept;
 

@@ -1,7 +1,6 @@
 #include "lib/daemon/certificates.h"
 
 #include <fcntl.h>
-#include <sys/random.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -13,6 +12,7 @@
 #include "lib/base/error.h"
 #include "lib/base/text.h"
 #include "lib/base/unique_fd.h"
+#include "lib/crypto/secret.h"
 #include "lib/tls/certificate.h"
 
 namespace arcus::daemon {
@@ -166,16 +166,9 @@ bool Certificates::is_key_due(const Entry& entry) const {
 
 /// A new key to make tickets with; those of the last one are still accepted.
 void Certificates::renew_keys(Entry& entry) {
-  static constexpr char digits[] = "0123456789abcdef";
   std::array<unsigned char, ticket_key_size> bytes{};
-  if (::getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size()))
-    throw system_error("ticket key", errno);
-  std::string hex;
-  for (const unsigned char byte : bytes) {
-    hex += digits[byte >> 4];
-    hex += digits[byte & 15];
-  }
-  entry.ticket_keys.insert(entry.ticket_keys.begin(), std::move(hex));
+  fill_random(bytes);
+  entry.ticket_keys.insert(entry.ticket_keys.begin(), to_hex(bytes));
   if (entry.ticket_keys.size() > 2) entry.ticket_keys.resize(2);
   entry.made_at = steady_clock::now();
 }

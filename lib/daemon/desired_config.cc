@@ -4,6 +4,7 @@
 
 #include "lib/base/address.h"
 #include "lib/base/error.h"
+#include "lib/base/time.h"
 
 namespace arcus::daemon {
 
@@ -11,7 +12,7 @@ static wire::RuleConfig rule_config(const registry::Rule& rule) {
   return {.number = rule.number,
           .allow = rule.action == "allow",
           .client = rule.client.value_or(""),
-          .user = {},
+          .user = rule.user.value_or(""),
           .host = rule.host.value_or(""),
           .destination = rule.destination.value_or(""),
           .port_first = rule.port_first.value_or(0),
@@ -74,6 +75,9 @@ wire::TenantConfig tenant_config(const registry::DesiredTenant& desired) {
   out.max_connections_per_client = desired.tenant.max_connections_per_client;
   out.access_log_format = desired.tenant.access_log_format;
   out.rules = rule_configs(desired.rules);
+  const std::string now = now_text();
+  for (const registry::User& user : desired.users)
+    out.users.push_back({user.name, user.password_hash, user.may_log_in(now)});
   return out;
 }
 
@@ -97,6 +101,7 @@ wire::ServerConfig server_config(const registry::DesiredServer& desired) {
   out.body_timeout_ms = row.body_timeout_ms;
   out.idle_timeout_ms = row.idle_timeout_ms;
   out.drain_timeout_ms = row.drain_timeout_ms;
+  out.auth = row.auth;
   out.tls = tls_config(row);
   out.proxy_protocol_in = row.proxy_protocol_in;
   out.proxy_protocol_from = row.proxy_protocol_from.value_or("");

@@ -5,11 +5,12 @@
 #include <deque>
 #include <optional>
 #include <string>
+#include <string_view>
 
 #include "lib/daemon/backoff.h"
 #include "lib/daemon/listen_socket.h"
 #include "lib/registry/desired.h"
-#include "lib/wire/config.h"
+#include "lib/wire/messages.h"
 
 namespace arcus::daemon {
 
@@ -29,6 +30,9 @@ struct VersionedConfig {
   wire::TenantConfig tenant;
   std::int64_t version = 0;
 };
+
+/// Why a suspended tenant's servers do not run: their connections end at once.
+inline constexpr std::string_view tenant_is_disabled = "tenant disabled";
 
 /// How long connections may go on after the next stop, if that comes before `expires`.
 struct DrainOrder {
@@ -75,6 +79,14 @@ struct ManagedServer {
            held_at != desired.server.generation;
   }
   bool is_serving() const noexcept { return listen_acked != 0; }
+  bool is_suspended() const noexcept { return not_wanted == tenant_is_disabled; }
+  /// Tells a worker to stop it, and let its connections go on for `drain`.
+  wire::ListenFrame unlisten_frame(std::chrono::milliseconds drain) const {
+    return {.server_id = id(),
+            .drain_timeout_ms = drain.count(),
+            .forget = removed,
+            .reason = is_suspended() ? "tenant_disabled" : ""};
+  }
   /// Forgets what the worker knew: it is another process now, or none.
   void forget_worker_state() {
     versions_in_flight.clear();

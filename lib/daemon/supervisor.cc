@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <utility>
 
+#include "lib/base/time.h"
 #include "lib/daemon/resolver_facts.h"
 
 namespace arcus::daemon {
@@ -53,6 +54,7 @@ void Supervisor::reconcile() {
     server.desired = std::move(row);
   }
   has_read_ = true;
+  note_expiries();
   for (const auto& [id, tenant] : former) follow_name(tenant.tenant);
   for (auto& [id, server] : servers_) take_row(server);
   schedule_turn();
@@ -66,7 +68,28 @@ void Supervisor::follow_name(const registry::Tenant& former) {
     if (tenants.contains(former.id)) send_log(*worker, former.id);
 }
 
+void Supervisor::note_expiries() {
+  next_expiry_.reset();
+  const std::string now = now_text();
+  for (const auto& [id, tenant] : tenants_)
+    for (const registry::User& user : tenant.users)
+      if (user.may_log_in(now) && user.expires_at && (!next_expiry_ || *user.expires_at < *next_expiry_))
+        next_expiry_ = user.expires_at;
+}
+
+/// No row changes when a user's time is over: their servers are told by us.
+void Supervisor::expire_users() {
+  if (!next_expiry_ || now_text() < *next_expiry_ || is_shutting_down()) return;
+  note_expiries();
+  for (auto& [id, server] : servers_) {
+    if (!server.is_wanted() || server.desired.server.auth == "none") continue;
+    apply_row(server, false);
+    drive(server);
+  }
+}
+
 void Supervisor::tick() {
+  expire_users();
   const auto now = steady_clock::now();
   bool is_unwritten = !events_.empty() || !dirty_workers_.empty() || !removed_workers_.empty();
   for (auto& [id, server] : servers_) {
@@ -139,8 +162,7 @@ void Supervisor::announce_probe(const std::string& server_id, std::uint16_t sour
 bool Supervisor::hurry_drain(const std::string& server_id, milliseconds limit) {
   const auto found = servers_.find(server_id);
   if (found == servers_.end() || !found->second.draining || !found->second.worker) return false;
-  const wire::ListenFrame frame{.server_id = server_id, .drain_timeout_ms = limit.count()};
-  found->second.worker->send(wire::FrameType::unlisten, to_json(frame));
+  found->second.worker->send(wire::FrameType::unlisten, to_json(found->second.unlisten_frame(limit)));
   return true;
 }
 

@@ -175,6 +175,8 @@ class Supervisor final : public WorkerEvents {
   void listen_again(ManagedServer& server);
   void send_log(Worker& worker, const std::string& tenant_id);
   void follow_name(const registry::Tenant& former);
+  void expire_users();
+  void note_expiries();
   void retire_unused();
   void forget_removed();
   void schedule_turn();
@@ -216,6 +218,7 @@ class Supervisor final : public WorkerEvents {
   std::vector<PendingEvent> events_;
   std::map<std::string, BackendNews> backend_news_;
   std::map<std::string, std::string> backend_states_;
+  std::optional<std::string> next_expiry_;  ///< when the next user may not log in any more
   bool is_turn_scheduled_ = false;
   bool has_read_ = false;
   bool is_settled_ = false;

@@ -26,7 +26,7 @@ const registry::DesiredTenant* Supervisor::tenant_of(const ManagedServer& server
 std::string Supervisor::not_wanted(const registry::DesiredServer& desired) const {
   const auto tenant = tenants_.find(desired.server.tenant_id);
   if (tenant == tenants_.end()) return "tenant unknown";
-  if (!tenant->second.tenant.enabled) return "tenant disabled";
+  if (!tenant->second.tenant.enabled) return std::string{tenant_is_disabled};
   if (!desired.server.enabled) return "server disabled";
   return {};
 }
@@ -149,8 +149,11 @@ milliseconds Supervisor::drain_limit(ManagedServer& server) {
 void Supervisor::drive_stop(ManagedServer& server) {
   server.retry_at.reset();
   server.backoff.reset();
+  const bool at_once = server.is_suspended();
   if (server.worker && server.listen_sent != 0)
-    leave_worker(server, drain_limit(server));
+    leave_worker(server, at_once ? milliseconds{0} : drain_limit(server));
+  else if (at_once)
+    hurry_drain(server.id(), milliseconds{0});
   else if (server.removed && server.worker && server.sent_version != 0 && !server.draining)
     server.worker->send(wire::FrameType::unlisten,
                         to_json(wire::ListenFrame{.server_id = server.id(), .forget = true}));
@@ -216,9 +219,7 @@ void Supervisor::close_listeners(ManagedServer& server) {
 /// The worker stops accepting for this server; its connections drain there.
 void Supervisor::leave_worker(ManagedServer& server, milliseconds drain) {
   if (server.worker && server.worker->is_up() && server.listen_sent != 0) {
-    const wire::ListenFrame frame{
-        .server_id = server.id(), .drain_timeout_ms = drain.count(), .forget = server.removed};
-    server.worker->send(wire::FrameType::unlisten, to_json(frame));
+    server.worker->send(wire::FrameType::unlisten, to_json(server.unlisten_frame(drain)));
     server.draining = true;
   }
   server.listen_sent = server.listen_acked = 0;

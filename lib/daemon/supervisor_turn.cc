@@ -62,10 +62,12 @@ void Supervisor::tell_own_ports() {
 static bool is_news(const registry::WorkerRow& before, const registry::WorkerRow& now) {
   constexpr std::int64_t bytes = 1 << 20;
   constexpr std::int64_t cpu_ms = 100;
+  constexpr std::int64_t delay_us = 500;
   return before.pid != now.pid || before.restarts != now.restarts || before.threads != now.threads ||
          before.sandbox != now.sandbox || before.open_fds != now.open_fds ||
          before.last_exit != now.last_exit || std::abs(before.rss_bytes - now.rss_bytes) >= bytes ||
-         now.cpu_ms - before.cpu_ms >= cpu_ms;
+         now.cpu_ms - before.cpu_ms >= cpu_ms ||
+         std::abs(now.loop_delay_p99_us - before.loop_delay_p99_us) >= delay_us;
 }
 
 std::vector<registry::WorkerRow> Supervisor::worker_news() const {
@@ -120,8 +122,10 @@ registry::WorkerRow Supervisor::row_of(const Worker& worker) const {
   const ProcessUsage usage = process_usage(worker.pid());
   row.rss_bytes = usage.rss_bytes;
   row.cpu_ms = usage.cpu_ms;
-  if (const auto status = status_.find(row.worker_group); status != status_.end())
+  if (const auto status = status_.find(row.worker_group); status != status_.end()) {
     row.open_fds = status->second.open_fds;
+    row.loop_delay_p99_us = status->second.loop_delay_p99_us;
+  }
   if (const auto ready = ready_.find(row.worker_group); ready != ready_.end()) {
     row.sandbox = ready->second.seccomp ? "seccomp" : "";
     if (ready->second.landlock_abi > 0)

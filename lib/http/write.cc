@@ -15,9 +15,11 @@ void Writer::number(std::uint64_t value) noexcept {
 static void put_version(Writer& out, std::uint8_t minor) noexcept { out.put(minor == 0 ? "1.0 " : "1.1 "); }
 
 /// Copies the fields that pass from one connection to the next.
-static void put_fields(const Head& head, Writer& out) noexcept {
-  for (const Field& field : head.fields)
+static void put_fields(const Head& head, Writer& out, bool consumes_authorization = false) noexcept {
+  for (const Field& field : head.fields) {
+    if (consumes_authorization && field.id == FieldId::authorization) continue;
     if (!traits(field.id).ours && !is_nominated(head, field)) out.field(field.name, field.value);
+  }
 }
 
 static void put_via(const Head& head, std::string_view token, Writer& out) noexcept {
@@ -70,7 +72,7 @@ std::size_t write_request(const RequestHead& head, const RequestRewrite& rewrite
   out.put(path);
   out.put(" HTTP/1.1\r\n");
   if (!rewrite.authority.empty()) out.field("Host", rewrite.authority);
-  put_fields(head, out);
+  put_fields(head, out, rewrite.consumes_authorization);
   if (head.framing == Framing::length) put_length(head.content_length, out);
   if (head.framing == Framing::chunked) out.put("Transfer-Encoding: chunked\r\n");
   if (head.expects_continue) out.put("Expect: 100-continue\r\n");

@@ -56,6 +56,7 @@ struct RequestRewrite {
   ForwardedFor forwarded_for = ForwardedFor::remove;
   std::string_view upgrade;  ///< the protocol to ask for; empty = none
   std::optional<std::uint64_t> max_forwards;
+  bool consumes_authorization = false;  ///< Authorization was for us: it is not sent on
 };
 
 /// Writes the head to send upstream, always HTTP/1.1 in origin-form (or `*`): only what was parsed, without

@@ -15,15 +15,17 @@ static void sync_types(Database& db, const Catalog& catalog) {
   for (const ServerType* type : catalog.server_types) {
     db.exec(
         "INSERT INTO server_type (name, title, summary, default_port, needs_backend, takes_backends, "
-        "needs_certificate, forwards, takes_routes) "
-        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET title = excluded.title, summary "
+        "needs_certificate, forwards, takes_routes, takes_users) "
+        "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (name) DO UPDATE SET title = excluded.title, "
+        "summary "
         "= "
         "excluded.summary, "
         "default_port = excluded.default_port, needs_backend = excluded.needs_backend, "
         "takes_backends = excluded.takes_backends, needs_certificate = excluded.needs_certificate, "
-        "forwards = excluded.forwards, takes_routes = excluded.takes_routes",
+        "forwards = excluded.forwards, takes_routes = excluded.takes_routes, "
+        "takes_users = excluded.takes_users",
         type->name, type->title, type->summary, type->default_port, type->needs_backend, type->takes_backends,
-        type->needs_certificate, type->forwards, type->takes_routes);
+        type->needs_certificate, type->forwards, type->takes_routes, type->takes_users);
     for (const OptionSpec& option : type->options) {
       std::string words;
       for (const std::string_view word : option.words) (words += words.empty() ? "" : " ") += word;

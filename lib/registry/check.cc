@@ -77,6 +77,13 @@ static void check_tls(const Server& server, const ServerType& type, std::vector<
                        "' needs the authorities that sign clients (--client-ca ca.pem)");
 }
 
+static void check_auth(const Server& server, const ServerType& type, std::vector<std::string>& problems) {
+  if (server.auth != "none" && server.auth != "basic")
+    problems.push_back("auth: none or basic, not '" + server.auth + "'");
+  else if (server.auth != "none" && !type.takes_users)
+    problems.push_back("auth: type '" + server.type + "' asks for no credentials");
+}
+
 static void check_proxy_protocol(const Server& server, std::vector<std::string>& problems) {
   if (server.proxy_protocol_in != "off" && !server.proxy_protocol_from)
     problems.emplace_back(
@@ -108,7 +115,7 @@ static void check_upstreams(const ServerType& type, const Surroundings& around,
 bool is_open_proxy(const Server& server, const Surroundings& around, const ServerType& type) noexcept {
   const bool forwards = (type.forwards && around.backends == 0) || around.passes_any_name;
   const auto address = IpAddress::parse(server.listen_addr);
-  const bool knows_clients = server.enable_tls && server.client_auth == "require";
+  const bool knows_clients = server.auth != "none" || (server.enable_tls && server.client_auth == "require");
   return forwards && address && !address->is_loopback() && !around.client_rules && !knows_clients;
 }
 
@@ -132,14 +139,16 @@ std::vector<std::string> check_server(const Server& server, const Surroundings& 
   if (!known_lb) problems.push_back("lb: no such algorithm '" + server.lb + "'");
   check_upstreams(*type, around, problems);
   check_tls(server, *type, problems);
+  check_auth(server, *type, problems);
   check_proxy_protocol(server, problems);
   check_config(server, *type, problems);
   if (is_open_proxy(server, around, *type) && !server.allow_open)
     problems.push_back(
         "allow_open: " + server.listen_addr +
         " is reachable from outside and nothing restricts who may use this proxy; either name the clients "
-        "(--allow 10.0.0.0/8, or: arcusctl acl add allow --client 10.0.0.0/8), or accept everybody with "
-        "--allow-open");
+        "(--allow 10.0.0.0/8, or: arcusctl acl add allow --client 10.0.0.0/8), or ask for credentials "
+        "(--auth "
+        "basic), or accept everybody with --allow-open");
   return problems;
 }
 

@@ -19,7 +19,8 @@ Desired load_desired(Database& db) {
       else
         own.push_back(std::move(rule));
     }
-    out.tenants.push_back({std::move(tenant), std::move(own)});
+    std::vector<User> users = list_users(db, tenant.id);
+    out.tenants.push_back({std::move(tenant), std::move(own), std::move(users)});
   }
   for (Server& server : list_servers(db)) {
     ServerState state = server_state(db, server.id);

@@ -11,6 +11,7 @@
 #include "lib/registry/servers.h"
 #include "lib/registry/settings.h"
 #include "lib/registry/tenants.h"
+#include "lib/registry/users.h"
 
 namespace arcus::registry {
 
@@ -26,6 +27,7 @@ struct DesiredServer {
 struct DesiredTenant {
   Tenant tenant;
   std::vector<Rule> rules;  ///< the tenant's, by position
+  std::vector<User> users;  ///< by name
 };
 
 /// Everything the daemon works towards, from one snapshot of the file.

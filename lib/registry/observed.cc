@@ -46,15 +46,15 @@ std::vector<WorkerRow> list_workers(Database& db) {
   std::vector<WorkerRow> out;
   auto st = db.query(
       "SELECT worker_group, pid, started_at, restarts, threads, sandbox, rss_bytes, cpu_ms, open_fds, "
-      "last_exit FROM worker "
+      "loop_delay_p99_us, last_exit FROM worker "
       "ORDER BY worker_group");
   while (st.step()) {
-    auto [group, pid, started, restarts, threads, sandbox, rss, cpu, fds, last_exit] =
+    auto [group, pid, started, restarts, threads, sandbox, rss, cpu, fds, delay, last_exit] =
         st.row<std::string, std::optional<std::int64_t>, std::optional<std::string>, std::int64_t,
-               std::int64_t, std::string, std::int64_t, std::int64_t, std::int64_t,
+               std::int64_t, std::string, std::int64_t, std::int64_t, std::int64_t, std::int64_t,
                std::optional<std::string>>();
     out.push_back({std::move(group), pid, std::move(started), restarts, threads, std::move(sandbox), rss, cpu,
-                   fds, std::move(last_exit)});
+                   fds, delay, std::move(last_exit)});
   }
   return out;
 }
@@ -62,14 +62,14 @@ std::vector<WorkerRow> list_workers(Database& db) {
 void put_worker(Database& db, const WorkerRow& row) {
   db.exec(
       "INSERT INTO worker (worker_group, pid, started_at, restarts, threads, sandbox, rss_bytes, cpu_ms, "
-      "open_fds, last_exit) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (worker_group) DO UPDATE SET pid = excluded.pid, "
+      "open_fds, loop_delay_p99_us, last_exit) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (worker_group) DO UPDATE SET pid = excluded.pid, "
       "started_at = excluded.started_at, restarts = excluded.restarts, threads = excluded.threads, "
       "sandbox = excluded.sandbox, rss_bytes = excluded.rss_bytes, cpu_ms = excluded.cpu_ms, open_fds = "
-      "excluded.open_fds, "
+      "excluded.open_fds, loop_delay_p99_us = excluded.loop_delay_p99_us, "
       "last_exit = excluded.last_exit",
       row.worker_group, row.pid, row.started_at, row.restarts, row.threads, row.sandbox, row.rss_bytes,
-      row.cpu_ms, row.open_fds, row.last_exit);
+      row.cpu_ms, row.open_fds, row.loop_delay_p99_us, row.last_exit);
 }
 
 void remove_worker(Database& db, std::string_view worker_group) {

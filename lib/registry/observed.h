@@ -42,6 +42,7 @@ struct WorkerRow {
   std::int64_t rss_bytes = 0;
   std::int64_t cpu_ms = 0;
   std::int64_t open_fds = 0;
+  std::int64_t loop_delay_p99_us = 0;  ///< of the last minute: what events wait for a data thread
   std::optional<std::string> last_exit;
 };
 std::vector<WorkerRow> list_workers(Database& db);

@@ -6,16 +6,17 @@
 #include "lib/base/error.h"
 #include "lib/base/id.h"
 #include "lib/base/text.h"
+#include "lib/registry/users.h"
 
 namespace arcus::registry {
 
 static Rule read_rule(const Statement& st) {
   using Text = std::optional<std::string>;
   using Number = std::optional<std::int64_t>;
-  auto [id, number, tenant_id, server_id, position, action, client, host, destination, port_first, port_last,
-        method, window, comment] =
-      st.row<std::string, std::int64_t, std::string, Text, std::int64_t, std::string, Text, Text, Text,
-             Number, Number, Text, Text, std::string>();
+  auto [id, number, tenant_id, server_id, position, action, client, user_id, user, host, destination,
+        port_first, port_last, method, window, comment] =
+      st.row<std::string, std::int64_t, std::string, Text, std::int64_t, std::string, Text, Text, Text, Text,
+             Text, Number, Number, Text, Text, std::string>();
   return {.id = std::move(id),
           .number = number,
           .tenant_id = std::move(tenant_id),
@@ -23,6 +24,8 @@ static Rule read_rule(const Statement& st) {
           .position = position,
           .action = std::move(action),
           .client = std::move(client),
+          .user_id = std::move(user_id),
+          .user = std::move(user),
           .host = std::move(host),
           .destination = std::move(destination),
           .port_first = port_first,
@@ -35,10 +38,11 @@ static Rule read_rule(const Statement& st) {
 std::vector<Rule> list_rules(Database& db, std::string_view tenant_id) {
   std::vector<Rule> out;
   auto st = db.query(
-      "SELECT id, number, tenant_id, server_id, position, action, client, host, destination, port_first, "
-      "port_last, method, "
-      "time_window, comment FROM acl WHERE tenant_id = ? ORDER BY server_id IS NULL, server_id, position, "
-      "number",
+      "SELECT a.id, a.number, a.tenant_id, a.server_id, a.position, a.action, a.client, a.user_id, u.name, "
+      "a.host, "
+      "a.destination, a.port_first, a.port_last, a.method, a.time_window, a.comment "
+      "FROM acl a LEFT JOIN user u ON u.id = a.user_id WHERE a.tenant_id = ? "
+      "ORDER BY a.server_id IS NULL, a.server_id, a.position, a.number",
       tenant_id);
   while (st.step()) out.push_back(read_rule(st));
   return out;
@@ -166,8 +170,8 @@ bool restrict_clients(std::span<const Rule> of_server, std::span<const Rule> of_
       if (rule.action == "allow") {
         if (rule.client) (is_some_clients(*rule.client) ? names_some : names_all) = true;
         lets_all = lets_all || !rule.client;
-      } else if (!rule.client && !rule.host && !rule.destination && !rule.port_first && !rule.method &&
-                 !rule.time_window) {
+      } else if (!rule.client && !rule.user_id && !rule.host && !rule.destination && !rule.port_first &&
+                 !rule.method && !rule.time_window) {
         ends_in_deny = ends_in_deny || !lets_all;
       }
     }
@@ -178,6 +182,7 @@ bool restrict_clients(std::span<const Rule> of_server, std::span<const Rule> of_
 RuleSpec rule_spec(const Rule& rule) {
   RuleSpec spec{.action = rule.action,
                 .client = rule.client,
+                .user = rule.user,
                 .to = rule.destination ? rule.destination : rule.host,
                 .port = std::nullopt,
                 .method = rule.method,
@@ -198,15 +203,18 @@ Rule add_rule(Database& db, std::string_view tenant_id, std::string_view server_
     throw Error(ErrorKind::usage, first).with_details(std::move(checked.problems));
   }
   const auto server = server_id.empty() ? std::nullopt : std::optional{server_id};
+  std::optional<std::string> user_id;
+  if (spec.user) user_id = get_user(db, tenant_id, *spec.user).id;
   const std::int64_t position = make_room(db, tenant_id, spec.before, server);
   auto st = db.query("SELECT coalesce((SELECT next FROM acl_number WHERE tenant_id = ?), 1)", tenant_id);
   st.step();
   const std::int64_t number = st.integer(0);
   db.exec(
-      "INSERT INTO acl (id, number, tenant_id, server_id, position, action, client, host, destination, "
-      "port_first, port_last, "
-      "method, time_window, comment) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-      new_id(), number, tenant_id, server, position, spec.action, checked.client, checked.host,
+      "INSERT INTO acl (id, number, tenant_id, server_id, position, action, client, user_id, host, "
+      "destination, "
+      "port_first, port_last, method, time_window, comment) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, "
+      "?, ?)",
+      new_id(), number, tenant_id, server, position, spec.action, checked.client, user_id, checked.host,
       checked.destination, checked.port_first, checked.port_last, checked.method, spec.time_window,
       spec.comment);
   return get_rule(db, tenant_id, number);

@@ -20,6 +20,8 @@ struct Rule {
   std::int64_t position = 0;
   std::string action;  ///< allow, deny
   std::optional<std::string> client;
+  std::optional<std::string> user_id;
+  std::optional<std::string> user;  ///< the name that belongs to it
   std::optional<std::string> host;
   std::optional<std::string> destination;
   std::optional<std::int64_t> port_first;
@@ -33,6 +35,7 @@ struct Rule {
 struct RuleSpec {
   std::string action;
   std::optional<std::string> client;
+  std::optional<std::string> user;  ///< name
   std::optional<std::string> to;    ///< host, *.suffix, or CIDR
   std::optional<std::string> port;  ///< "443" or "8000-8999"
   std::optional<std::string> method;
@@ -49,7 +52,8 @@ bool restrict_clients(std::span<const Rule> of_server, std::span<const Rule> of_
 /// `rule` as it would be typed, for another list's end.
 RuleSpec rule_spec(const Rule& rule);
 
-/// Validates and adds. Throws Error (usage) with every problem. `server_id` empty: for the tenant.
+/// Validates and adds. Throws Error: usage with every problem, not_found for an unknown user. `server_id`
+/// empty: for the tenant.
 Rule add_rule(Database& db, std::string_view tenant_id, std::string_view server_id, const RuleSpec& spec);
 /// In the order of judgement: each server's own first, then the tenant's.
 std::vector<Rule> list_rules(Database& db, std::string_view tenant_id);

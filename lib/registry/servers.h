@@ -44,6 +44,7 @@ struct Server {
   std::optional<std::string> tls_max_version;
   std::optional<std::string> tls_ciphers;
   std::optional<std::string> alpn;
+  std::string auth = "none";  ///< who may use it: none (everybody the rules let in), basic (users)
   std::string client_auth = "none";
   std::optional<std::string> client_ca_path;
   std::string proxy_protocol_in = "off";
@@ -112,8 +113,8 @@ struct Surroundings {
 };
 Surroundings surroundings(Database& db, const Server& server);
 /// True when everybody who reaches the server may go through it where they like: it forwards, listens on more
-/// than loopback, and neither rules nor client certificates restrict who may use it. `allow_open` is not
-/// looked at.
+/// than loopback, and neither users nor rules nor client certificates restrict who may use it. `allow_open`
+/// is not looked at.
 bool is_open_proxy(const Server& server, const Surroundings& around, const ServerType& type) noexcept;
 std::vector<std::string> check_server(const Server& server, const Surroundings& around,
                                       const Catalog& catalog);

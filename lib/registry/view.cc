@@ -73,7 +73,7 @@ struct NamedQuery {
 };
 }  // namespace
 
-static constexpr std::array<NamedQuery, 12> people{{
+static constexpr std::array<NamedQuery, 13> people{{
     {"backends", "SELECT * FROM backends ORDER BY server, backend"},
     {"changes", "SELECT * FROM changes ORDER BY id"},
     {"events", "SELECT * FROM events ORDER BY id"},
@@ -86,6 +86,7 @@ static constexpr std::array<NamedQuery, 12> people{{
     {"settings", "SELECT * FROM settings"},
     {"tenants", "SELECT * FROM tenants ORDER BY tenant"},
     {"traffic", "SELECT * FROM traffic"},
+    {"users", "SELECT * FROM users"},
 }};
 static_assert(std::ranges::is_sorted(people, {}, &NamedQuery::view));
 

@@ -6,6 +6,7 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 
 #include <cerrno>
@@ -130,6 +131,10 @@ bool restrict_with_seccomp() noexcept {
     const scmp_arg_cmp condition{row.argument, row.how, row.mask_or_value, row.value};
     if (seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, row.call, 1, &condition) != 0) return false;
   }
+  // A thread's own niceness; never that of the other processes of this user.
+  if (seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(setpriority), 2,
+                       SCMP_A0(SCMP_CMP_EQ, PRIO_PROCESS, 0), SCMP_A1(SCMP_CMP_EQ, 0, 0)) != 0)
+    return false;
   // Its flags are out of a filter's reach: the library falls back to clone.
   if (seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) != 0) return false;
   return seccomp_load(filter.get()) == 0;

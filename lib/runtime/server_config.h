@@ -13,6 +13,7 @@
 #include "lib/policy/policy.h"
 #include "lib/runtime/access.h"
 #include "lib/runtime/limits.h"
+#include "lib/runtime/login.h"
 #include "lib/upstream/backends.h"
 #include "lib/wire/config.h"
 
@@ -75,6 +76,7 @@ struct ServerConfig {
   std::shared_ptr<const PreambleConfig> preamble;         ///< null = the protocol begins at once
   std::shared_ptr<const ProtocolConfig> protocol_config;  ///< what Protocol::make_config returned
   std::shared_ptr<const policy::Policy> policy;           ///< never null: server rules, then tenant rules
+  std::shared_ptr<const UserTable> users;                 ///< null = clients need not log in
   std::shared_ptr<const ServerLimits> limits;             ///< never null
   std::shared_ptr<AccessLog> access_log;                  ///< null = records off
   AccessFormat access_format = AccessFormat::squid;

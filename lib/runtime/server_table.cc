@@ -41,6 +41,7 @@ ServerTable::Tenant& ServerTable::tenant(const std::string& id) {
 void ServerTable::put_tenant(const wire::TenantConfig& config) {
   Tenant& one = tenant(config.id);
   one.config = std::make_shared<const wire::TenantConfig>(config);
+  one.users = std::make_shared<const UserTable>(config.users);
   one.limits->connections.set_limit(config.max_connections);
   one.limits->clients.set_limit(config.max_connections_per_client);
 }
@@ -137,6 +138,13 @@ ServerEntry& ServerTable::put_server(const wire::ServerConfig& server) {
   config->preamble = PreambleConfig::make(server, **protocol, old ? old->config.get() : nullptr);
   config->policy =
       std::make_shared<const policy::Policy>(rules_of(server.rules), rules_of(owner.config->rules));
+  if (server.auth != "none") {
+    if (server.auth != "basic")
+      throw Error{ErrorKind::failed, "auth is none or basic, not \"" + server.auth + "\""};
+    if (!(*protocol)->type.takes_users)
+      throw Error{ErrorKind::failed, "type \"" + server.type + "\" asks for no credentials"};
+    config->users = owner.users;
+  }
   config->limits = old ? old->config->limits
                        : std::make_shared<const ServerLimits>(
                              ServerLimits{worker_, owner.limits, std::make_shared<LimitGroup>()});

@@ -59,6 +59,7 @@ class ServerTable {
     std::shared_ptr<const wire::TenantConfig> config;
     std::shared_ptr<LimitGroup> limits = std::make_shared<LimitGroup>();
     std::shared_ptr<AccessLog> log;
+    std::shared_ptr<const UserTable> users;
   };
 
   Tenant& tenant(const std::string& id);

@@ -12,6 +12,7 @@
 #include <utility>
 #include <vector>
 
+#include "lib/runtime/authenticator.h"
 #include "lib/runtime/listener.h"
 #include "lib/wire/messages.h"
 
@@ -40,6 +41,7 @@ class WorkerShared {
   DataThread& place_for_connection(DataThread& here) noexcept;
 
   ReserveDescriptor& reserve() noexcept { return reserve_; }
+  Authenticator& authenticator() noexcept { return authenticator_; }
 
   /// The next connection to `server` from `port` is the daemon's own.
   void expect_probe(std::uint64_t server, std::uint16_t port);
@@ -52,6 +54,7 @@ class WorkerShared {
   std::size_t idle_upstreams_;
   std::vector<std::unique_ptr<DataThread>> threads_;
   ReserveDescriptor reserve_;
+  Authenticator authenticator_;  ///< speaks to the threads: ends before them
   std::atomic<std::uint32_t> random_{1};
   std::atomic<std::size_t> probe_count_{0};
   std::mutex probes_mutex_;

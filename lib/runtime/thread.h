@@ -15,6 +15,7 @@
 #include "lib/net/pipe_pool.h"
 #include "lib/net/poller.h"
 #include "lib/net/resolver.h"
+#include "lib/runtime/loop_delay.h"
 #include "lib/runtime/server_config.h"
 #include "lib/runtime/server_on_thread.h"
 #include "lib/runtime/shared.h"
@@ -54,6 +55,8 @@ class DataThread {
   /// Connections now on this thread; readable from any thread.
   std::int64_t load() const noexcept { return load_.load(std::memory_order_relaxed); }
 
+  LoopDelay& loop_delay() noexcept { return loop_delay_; }
+
   // For the runtime.
 
   void run();  ///< until stop()
@@ -87,6 +90,7 @@ class DataThread {
   std::map<std::uint64_t, std::unique_ptr<Listener>> listeners_;
   std::uint64_t connections_ = 0;
   std::atomic<std::int64_t> load_{0};
+  LoopDelay loop_delay_;
   bool stopping_ = false;
 };
 

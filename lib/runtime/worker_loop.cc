@@ -57,10 +57,12 @@ int WorkerLoop::run(const wire::Ready& ready) {
     });
   }
   send(wire::FrameType::ready, to_json(ready));
+  sample_delays();
   wait_for_frames();
   io_.run();
   for (const auto& thread : shared_.threads()) thread->post([](DataThread& there) { there.stop(); });
   running_.clear();  // joins
+  shared_.authenticator().stop();
   shared_.make_threads().clear();
   table_.flush_logs();
   return 0;
@@ -191,7 +193,8 @@ void WorkerLoop::on_unlisten(const wire::ListenFrame& frame) {
   const std::uint64_t number = entry->config->number;
   on_all_threads([number](DataThread& thread) { thread.unlisten(number); },
                  [this, frame](const std::string& error) { ack_listen(frame, error); });
-  drain_server(*entry, Milliseconds(frame.drain_timeout_ms), [this, id = frame.server_id] {
+  const Reason reason = find_reason(frame.reason).value_or(Reason::draining);
+  drain_server(*entry, Milliseconds(frame.drain_timeout_ms), reason, [this, id = frame.server_id] {
     send(wire::FrameType::event, to_json(wire::Event{.kind = "drained", .server_id = id}));
   });
   if (!frame.forget) return;
@@ -203,7 +206,8 @@ void WorkerLoop::on_unlisten(const wire::ListenFrame& frame) {
       [](const std::string&) {});
 }
 
-void WorkerLoop::drain_server(ServerEntry& entry, Milliseconds patience, std::function<void()> done) {
+void WorkerLoop::drain_server(ServerEntry& entry, Milliseconds patience, Reason reason,
+                              std::function<void()> done) {
   const std::uint64_t number = entry.config->number;
   auto timer = std::make_shared<asio::steady_timer>(io_);
   auto left = std::make_shared<std::size_t>(threads_);
@@ -221,11 +225,11 @@ void WorkerLoop::drain_server(ServerEntry& entry, Milliseconds patience, std::fu
       (*epochs)[there.index()] = server->drain([this, share_done] { shared_.run_on_main(share_done); });
     });
   }
-  const auto kill = [this, number, epochs] {
+  const auto kill = [this, number, epochs, reason] {
     on_all_threads(
-        [number, epochs](DataThread& thread) {
+        [number, epochs, reason](DataThread& thread) {
           ServerOnThread* server = thread.find_server(number);
-          if (server) server->kill_draining(Reason::draining, (*epochs)[thread.index()]);
+          if (server) server->kill_draining(reason, (*epochs)[thread.index()]);
         },
         [](const std::string&) {});
   };
@@ -245,7 +249,7 @@ void WorkerLoop::drain_all(Milliseconds patience) {
   for (auto& [id, entry] : table_.all()) {
     const std::uint64_t number = entry.config->number;
     on_all_threads([number](DataThread& thread) { thread.unlisten(number); }, [](const std::string&) {});
-    drain_server(entry, patience, one_done);
+    drain_server(entry, patience, Reason::draining, one_done);
   }
   one_done();
   // Lost sessions must not keep the process: end a little after the last of them should have.
@@ -281,8 +285,29 @@ void WorkerLoop::on_probe(const wire::ProbeFrame& frame) {
            .seq = frame.seq, .server_id = frame.server_id, .error = entry ? "" : "no such server"}));
 }
 
+/// Measures how long a thread that has connections takes to get to a message.
+void WorkerLoop::sample_delays() {
+  bool has_load = false;
+  const SteadyTime sent = std::chrono::steady_clock::now();
+  for (const auto& thread : shared_.threads()) {
+    if (thread->load() == 0) continue;
+    has_load = true;
+    thread->post([sent](DataThread& there) {
+      const auto delay = std::chrono::steady_clock::now() - sent;
+      there.loop_delay().add(std::chrono::duration_cast<std::chrono::microseconds>(delay));
+    });
+  }
+  delay_timer_.expires_after(has_load ? 50ms : 1000ms);
+  delay_timer_.async_wait([this](const asio::error_code& error) {
+    if (!error && !ending_) sample_delays();
+  });
+}
+
 void WorkerLoop::on_status() {
   wire::WorkerStatus status;
+  LoopDelay delays;
+  for (const auto& thread : shared_.threads()) thread->loop_delay().move_to(delays);
+  status.loop_delay_p99_us = delays.p99().count();
   for (const auto& thread : shared_.threads()) status.active_connections += thread->load();
   // There is no /proc in here: ask for each, until a long run of closed ones.
   for (int fd = 0, missing = 0; missing < 1024; ++fd) {

@@ -52,12 +52,13 @@ class WorkerLoop {
   void on_own_ports(const wire::OwnPortsFrame& frame);
   void on_probe(const wire::ProbeFrame& frame);
   void on_status();
+  void sample_delays();
   void on_log_level(const std::string& filter);
 
   void put_server(const wire::ServerConfig& server);
   void ack_listen(const wire::ListenFrame& frame, const std::string& error);
-  /// Stops `entry`'s sessions within `patience`, then calls `done`.
-  void drain_server(ServerEntry& entry, Milliseconds patience, std::function<void()> done);
+  /// Stops `entry`'s sessions within `patience`, then calls `done`; what is cut ends with `reason`.
+  void drain_server(ServerEntry& entry, Milliseconds patience, Reason reason, std::function<void()> done);
   void drain_all(Milliseconds patience);
   /// The daemon is gone or wants us gone: free the ports, let connections end.
   void leave();
@@ -76,6 +77,7 @@ class WorkerLoop {
   asio::posix::stream_descriptor channel_events_{io_};
   asio::signal_set signals_{io_};
   asio::steady_timer log_timer_{io_};
+  asio::steady_timer delay_timer_{io_};
   asio::steady_timer exit_timer_{io_};
   std::vector<std::jthread> running_;
   Logger log_{"worker"};

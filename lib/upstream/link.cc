@@ -4,21 +4,9 @@
 #include <string_view>
 
 #include "lib/base/error.h"
+#include "lib/base/text.h"
 
 namespace arcus {
-
-static std::string base64(std::string_view bytes) {
-  constexpr std::string_view digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string out;
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    std::uint32_t group = 0;
-    for (std::size_t j = 0; j < 3; ++j)
-      group = group << 8 | (i + j < bytes.size() ? static_cast<std::uint8_t>(bytes[i + j]) : 0U);
-    for (std::size_t j = 0; j < 4; ++j)
-      out += i + j > bytes.size() ? '=' : digits[group >> (18 - 6 * j) & 63];
-  }
-  return out;
-}
 
 static void check_credentials(const BackendSpec& spec) {
   constexpr std::size_t longest = 255;  // RFC 1929

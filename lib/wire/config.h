@@ -75,6 +75,14 @@ struct RuleConfig {
   bool operator==(const RuleConfig&) const = default;
 };
 
+/// A user of the tenant.
+struct UserConfig {
+  std::string name;
+  std::string password_hash;
+  bool enabled = true;  ///< and not expired
+  bool operator==(const UserConfig&) const = default;
+};
+
 struct TenantConfig {
   std::string id;
   std::string name;
@@ -86,6 +94,7 @@ struct TenantConfig {
   std::string egress_addr;  ///< source address of upstream connections; empty = the system's choice
   std::string access_log_format = "squid";
   std::vector<RuleConfig> rules;  ///< by position
+  std::vector<UserConfig> users;  ///< by name
   bool operator==(const TenantConfig&) const = default;
 };
 
@@ -112,6 +121,7 @@ struct ServerConfig {
   std::int64_t idle_timeout_ms = 3'600'000;
   std::int64_t drain_timeout_ms = 30'000;
 
+  std::string auth = "none";  ///< none, basic
   TlsConfig tls;
   std::string proxy_protocol_in = "off";   ///< off, v1, v2, any: required when on
   std::string proxy_protocol_from;         ///< CIDRs separated by commas that may send it

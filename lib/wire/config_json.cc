@@ -61,13 +61,20 @@ struct Fields<RuleConfig> {
 };
 
 template <>
+struct Fields<UserConfig> {
+  static void each(auto& v, auto&& f) {
+    f("name", v.name), f("password_hash", v.password_hash), f("enabled", v.enabled);
+  }
+};
+
+template <>
 struct Fields<TenantConfig> {
   static void each(auto& v, auto&& f) {
     f("id", v.id), f("name", v.name), f("enabled", v.enabled), f("max_connections", v.max_connections);
     f("max_connections_per_client", v.max_connections_per_client);
     f("requests_per_second", v.requests_per_second);
     f("bandwidth_bytes_per_second", v.bandwidth_bytes_per_second), f("egress_addr", v.egress_addr);
-    f("access_log_format", v.access_log_format), f("rules", v.rules);
+    f("access_log_format", v.access_log_format), f("rules", v.rules), f("users", v.users);
   }
 };
 
@@ -84,7 +91,7 @@ struct Fields<ServerConfig> {
     f("handshake_timeout_ms", v.handshake_timeout_ms), f("header_timeout_ms", v.header_timeout_ms);
     f("keepalive_timeout_ms", v.keepalive_timeout_ms), f("response_timeout_ms", v.response_timeout_ms);
     f("body_timeout_ms", v.body_timeout_ms), f("idle_timeout_ms", v.idle_timeout_ms);
-    f("drain_timeout_ms", v.drain_timeout_ms), f("tls", v.tls);
+    f("drain_timeout_ms", v.drain_timeout_ms), f("auth", v.auth), f("tls", v.tls);
     f("proxy_protocol_in", v.proxy_protocol_in), f("proxy_protocol_from", v.proxy_protocol_from);
     f("proxy_protocol_out", v.proxy_protocol_out), f("lb", v.lb), f("access_log", v.access_log);
     f("access_log_format", v.access_log_format), f("config", v.config), f("backends", v.backends);
@@ -137,7 +144,7 @@ template <>
 struct Fields<ListenFrame> {
   static void each(auto& v, auto&& f) {
     f("seq", v.seq), f("server_id", v.server_id), f("drain_timeout_ms", v.drain_timeout_ms);
-    f("forget", v.forget);
+    f("forget", v.forget), f("reason", v.reason);
   }
 };
 

@@ -68,6 +68,7 @@ struct ListenFrame {
   std::string server_id;
   std::int64_t drain_timeout_ms = 0;
   bool forget = false;
+  std::string reason;  ///< of unlisten: what connections that are cut are said to end of; empty = draining
 };
 
 /// Body of `probe`: the next connection from this source port is the daemon's own health check.

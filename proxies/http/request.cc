@@ -21,6 +21,11 @@ bool HttpSession::begin(const RequestHead& head, std::string_view rest) {
   exchange.bytes_in = head.size;
   exchange.request.coder().start(head.framing, head.content_length, head.framing);
   note(head);
+  if (connection_.config().users && !identify(head, rest)) {
+    if (phase_ == Phase::over || phase_ == Phase::login) return false;
+    client_in_.keep(rest);
+    return true;
+  }
   if (!admit(head)) {
     // reply() has answered and perhaps closed; what followed is the next request when the client is kept.
     if (phase_ == Phase::over) return false;
@@ -186,7 +191,8 @@ std::size_t HttpSession::write_head(const RequestHead& head, std::span<char> out
                         .client = client,
                         .forwarded_for = mode,
                         .upgrade = exchange.upgrade,
-                        .max_forwards = hops},
+                        .max_forwards = hops,
+                        .consumes_authorization = config().reverse && connection_.config().users},
                        out);
 }
 

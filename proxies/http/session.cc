@@ -48,6 +48,7 @@ void HttpSession::run_steps() {
       case Phase::head:
         more = read_head();
         break;
+      case Phase::login:
       case Phase::dialing:
         if (client().broken()) abort(Reason::client_closed);
         more = false;
@@ -160,6 +161,7 @@ void HttpSession::record() {
        .version = !known.has_head           ? ""
                   : known.client_minor == 0 ? "HTTP/1.0"
                                             : "HTTP/1.1",
+       .user = user(),
        .server_name = tunnel_ && tunnel_->witness ? tunnel_->witness->name() : std::string_view{},
        .referer = known.notes.get(NoteKind::referer),
        .user_agent = known.notes.get(NoteKind::user_agent),
@@ -184,6 +186,7 @@ void HttpSession::abort(Reason reason) {
   phase_ = Phase::over;
   deadline_.disarm();
   unqueue();
+  if (login_) login_->drop();
   tunnel_.reset();
   if (exchange_) exchange_->upstream.reset();
   release_exchange();
@@ -220,6 +223,7 @@ void HttpSession::on_kill(Reason reason) {
 /// longer enter; else requests are judged one by one.
 void HttpSession::on_config() {
   if (phase_ == Phase::over) return;
+  if (const Reason denied = judge_user(); denied != Reason::ok) return on_kill(denied);
   if (phase_ != Phase::tunnel) {
     if (!connection_.server().config()->policy->admits(connection_.peer().address))
       on_kill(Reason::acl_denied);

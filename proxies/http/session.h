@@ -9,6 +9,7 @@
 #include "lib/http/write.h"
 #include "lib/net/deadline.h"
 #include "lib/runtime/connection.h"
+#include "lib/runtime/login.h"
 #include "lib/runtime/target_dial.h"
 #include "lib/runtime/thread.h"
 #include "proxies/http/config.h"
@@ -25,6 +26,7 @@ class HttpSession final : public Session,
                           private DeadlineHandler,
                           private DialHandler,
                           private RelayHandler,
+                          private LoginHandler,
                           private Deferred {
  public:
   /// `already_read` came from the client before it was known to speak HTTP.
@@ -38,6 +40,7 @@ class HttpSession final : public Session,
  private:
   enum class Phase : std::uint8_t {
     head,      ///< between requests, or within a request head
+    login,     ///< a head waits in client_in_ for what its credentials are worth
     dialing,   ///< a request waits for its upstream
     exchange,  ///< bodies and the answer are on their way
     tunnel,    ///< the relay has both streams
@@ -59,6 +62,14 @@ class HttpSession final : public Session,
   void abort(Reason reason);
   void close_politely(std::string_view rest);
   void release_exchange();
+
+  // login.cc: who asks.
+  bool identify(const RequestHead& head, std::string_view rest);
+  void on_login(Reason reason) override;
+  bool ask_for_credentials(Reason reason);
+  std::string_view user() const noexcept { return login_ ? login_->user() : std::string_view{}; }
+  /// By the newest users: ok, or why whoever began this may not go on.
+  Reason judge_user() const noexcept;
 
   // request.cc: from a head to an upstream.
   bool begin(const RequestHead& head, std::string_view rest);
@@ -137,12 +148,14 @@ class HttpSession final : public Session,
   std::unique_ptr<Exchange> exchange_;
   std::unique_ptr<Tunnel> tunnel_;
   std::unique_ptr<Pinned> pinned_;
+  std::unique_ptr<Login> login_;  ///< null until credentials are shown
   Deadline deadline_{*this};
   Backlog client_in_;      ///< read, not yet understood
   std::size_t tried_ = 0;  ///< how much of a head was there when it was last parsed
   Phase phase_ = Phase::head;
-  bool client_fresh_ = false;  ///< client_in_ has not been parsed since it was kept
-  bool in_head_ = false;       ///< header_timeout runs
+  Reason refused_login_ = Reason::ok;  ///< what on_login() said of the head in client_in_
+  bool client_fresh_ = false;          ///< client_in_ has not been parsed since it was kept
+  bool in_head_ = false;               ///< header_timeout runs
   bool draining_ = false;
   bool running_ = false;
 };

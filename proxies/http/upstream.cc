@@ -14,6 +14,7 @@ static constexpr std::size_t max_attempts = 3;
 policy::Request HttpSession::question() const {
   const RequestFacts& known = facts();
   return {.client = connection_.peer().address,
+          .user = user(),
           .host = known.guarded || tunnel_ ? known.host : exchange_->asked_host,
           .port = known.guarded ? known.port : connection_.config().wire.listen_port,
           .method = known.notes.get(NoteKind::method)};

@@ -52,7 +52,8 @@ PortRange read_ports(std::string_view text) {
 }  // namespace
 
 SocksConfig::SocksConfig(const ServerConfig& config)
-    : bind_timeout(config.options.integer("bind_timeout")),
+    : method(config.users ? Method::password : Method::none),
+      bind_timeout(config.options.integer("bind_timeout")),
       udp_timeout(config.options.integer("udp_timeout")),
       udp_ports(read_ports(config.options.text("udp_ports"))) {
   for (const std::string& word : words_of(config.options.text("versions"))) {

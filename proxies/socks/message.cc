@@ -153,6 +153,21 @@ Parse parse_greeting(std::string_view in, Greeting& out) noexcept {
   return Parse::done;
 }
 
+Parse parse_user_password(std::string_view in, UserPassword& out) noexcept {
+  if (in.empty()) return Parse::need_more;
+  if (in[0] != 1) return Parse::bad;
+  if (in.size() < 2) return Parse::need_more;
+  const std::size_t user = static_cast<std::uint8_t>(in[1]);
+  if (user == 0) return Parse::bad;
+  if (in.size() < user + 3) return Parse::need_more;
+  const std::size_t password = static_cast<std::uint8_t>(in[user + 2]);
+  out.size = user + password + 3;
+  if (in.size() < out.size) return Parse::need_more;
+  out.user = in.substr(2, user);
+  out.password = in.substr(user + 3, password);
+  return Parse::done;
+}
+
 Parse parse_request(std::string_view in, Request& out) noexcept {
   out = {};
   if (in.empty()) return Parse::need_more;

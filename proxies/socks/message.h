@@ -45,6 +45,13 @@ struct Greeting {
   }
 };
 
+/// A user name and password (RFC 1929, 2). Views into the parsed bytes.
+struct UserPassword {
+  std::string_view user;
+  std::string_view password;
+  std::size_t size = 0;  ///< of the whole message
+};
+
 /// What a client names: an address, or a name that no resolver takes for one. Views into the parsed bytes.
 struct Destination {
   std::optional<IpAddress> address;  ///< unmapped; also for a literal sent as a name
@@ -68,6 +75,9 @@ struct Datagram {
 
 /// A SOCKS5 greeting at the start of `in`. Bad when the first byte is not 5.
 Parse parse_greeting(std::string_view in, Greeting& out) noexcept;
+
+/// A user name and password at the start of `in`. Bad when the first byte is not 1, or the name is empty.
+Parse parse_user_password(std::string_view in, UserPassword& out) noexcept;
 
 /// A request at the start of `in`, of the version its first byte says.
 Parse parse_request(std::string_view in, Request& out) noexcept;

@@ -1,3 +1,5 @@
+#include <algorithm>
+#include <array>
 #include <utility>
 
 #include "lib/runtime/thread.h"
@@ -12,12 +14,60 @@ bool SocksSession::choose_method(const Greeting& greeting) {
   const Method method = agreed ? config().method : Method::not_acceptable;
   const std::array<char, 2> answer{5, static_cast<char>(method)};
   if (!agreed) {
-    close_politely(served ? Reason::unsupported_method : Reason::unsupported_version,
-                   {answer.data(), answer.size()});
+    const Reason lacking =
+        config().method == Method::password ? Reason::auth_required : Reason::unsupported_method;
+    close_politely(served ? lacking : Reason::unsupported_version, {answer.data(), answer.size()});
     return false;
   }
-  phase_ = Phase::request;
+  phase_ = method == Method::password ? Phase::login : Phase::request;
   return send({answer.data(), answer.size()});
+}
+
+void SocksSession::log_in(const UserPassword& shown) {
+  // What was agreed on holds, should the server ask for nobody any more.
+  if (!newest().users) return end_login(Reason::ok);
+  if (!login_) {
+    LoginHandler& hears = *this;  // a private base: make_unique could not convert
+    login_ = std::make_unique<Login>(hears);
+  }
+  const auto verdict =
+      login_->check(connection_.thread(), newest(), connection_.peer().address, shown.user, shown.password);
+  if (verdict) return end_login(*verdict);
+  deadline_.disarm();  // that takes as long as it takes
+  phase_ = Phase::checking;
+}
+
+void SocksSession::on_login(Reason reason) {
+  if (phase_ != Phase::checking) return;
+  net().deadlines.of(connection_.config().handshake_timeout()).arm(deadline_);
+  end_login(reason);
+  if (phase_ != Phase::request) return;
+  // What came behind the password has waited.
+  std::array<char, max_message> buffer;
+  const std::string_view kept = in_.view();
+  const std::size_t size = std::min(kept.size(), buffer.size());
+  std::ranges::copy(kept.substr(0, size), buffer.begin());
+  in_.clear();
+  std::string_view bytes{buffer.data(), size};
+  while (is_negotiating() && !bytes.empty() && take_message(bytes)) {
+  }
+  if (is_negotiating()) in_.keep(bytes);
+  if (phase_ != Phase::over) on_ready(client());
+}
+
+/// The answer of RFC 1929: 0, or anything else and the end.
+void SocksSession::end_login(Reason reason) {
+  const std::array<char, 2> answer{1, static_cast<char>(reason == Reason::ok ? 0 : 1)};
+  if (reason != Reason::ok) return close_politely(reason, {answer.data(), answer.size()});
+  phase_ = Phase::request;
+  static_cast<void>(send({answer.data(), answer.size()}));
+}
+
+Reason SocksSession::judge_user() const noexcept {
+  const UserTable* users = newest().users.get();
+  if (users == nullptr) return Reason::ok;
+  if (!login_ || login_->identity() == nullptr) return Reason::auth_required;
+  return users->still_admits(login_->identity()->user);
 }
 
 void SocksSession::begin(const Request& request) {
@@ -25,14 +75,16 @@ void SocksSession::begin(const Request& request) {
   host_ = request.destination.address ? request.destination.address->to_string()
                                       : std::string{request.destination.name};
   port_ = request.destination.port;
-  if (!config().serves(version_)) return refuse(Reason::unsupported_version);
+  if (!config().serves(version_))
+    return refuse(config().method == Method::none ? Reason::unsupported_version : Reason::auth_required);
+  if (const Reason denied = judge_user(); denied != Reason::ok) return refuse(denied);
   // A parent proxy is there for all that leaves; it is asked for connections only.
   const bool possible = command_ == Command::connect || !has_parents(connection_.config());
   if (!possible || !config().serves(command_))
     return refuse(Reason::unsupported_method, Code::command_not_supported);
   // What an association is to reach its datagrams will say.
   const Reason denied =
-      command_ == Command::associate ? judge_client(newest(), asked().client) : judge(newest(), asked());
+      command_ == Command::associate ? judge_client(newest(), asked()) : judge(newest(), asked());
   if (denied != Reason::ok) return refuse(denied);
   deadline_.disarm();
   switch (command_) {

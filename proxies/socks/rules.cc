@@ -7,12 +7,13 @@
 namespace arcus::socks {
 
 static policy::Request question(const Asked& asked) {
-  return {.client = asked.client, .host = asked.host, .port = asked.port};
+  return {.client = asked.client, .user = asked.user, .host = asked.host, .port = asked.port};
 }
 
-Reason judge_client(const ServerConfig& config, const IpAddress& client) {
+Reason judge_client(const ServerConfig& config, const Asked& asked) {
   if (config.policy->empty()) return Reason::ok;
-  const policy::Decision decision = config.policy->decide_name({.client = client, .host = {}});
+  const policy::Decision decision =
+      config.policy->decide_name({.client = asked.client, .user = asked.user, .host = {}});
   return decision.verdict == policy::Verdict::deny ? decision.reason : Reason::ok;
 }
 

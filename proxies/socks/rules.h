@@ -12,12 +12,13 @@ namespace arcus::socks {
 /// Who wants to reach what. Views need to live only for the call.
 struct Asked {
   IpAddress client;
+  std::string_view user;  ///< empty = nobody has logged in
   std::string_view host;  ///< name or literal; empty = none named
   std::uint16_t port = 0;
 };
 
 /// By the rules about clients alone: for who asks for nothing yet.
-Reason judge_client(const ServerConfig& config, const IpAddress& client);
+Reason judge_client(const ServerConfig& config, const Asked& asked);
 
 /// By what is known without an address: ok, acl_denied, or destination_denied for a port nobody may reach.
 Reason judge(const ServerConfig& config, const Asked& asked);

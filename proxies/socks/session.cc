@@ -23,7 +23,8 @@ void SocksSession::start() {
 
 void SocksSession::on_ready(Stream&) {
   while (is_negotiating() && client().readable()) read();
-  if (phase_ == Phase::dialing && client().broken()) finish(Reason::client_closed);
+  if ((phase_ == Phase::dialing || phase_ == Phase::checking) && client().broken())
+    finish(Reason::client_closed);
   // Here the client's end is the end; a half-close means no more than that before a tunnel.
   if (phase_ == Phase::binding && (client().hung_up() || client().broken())) finish(Reason::client_closed);
   if (phase_ == Phase::associated && (client().hung_up() || client().broken()))
@@ -55,6 +56,21 @@ bool SocksSession::take_message(std::string_view& bytes) {
     count_in(greeting.size);
     in_.keep(bytes);  // for the count, should this be the end
     if (choose_method(greeting)) in_.clear();
+    return true;
+  }
+  if (phase_ == Phase::login) {
+    UserPassword shown;
+    const Parse result = parse_user_password(bytes, shown);
+    if (result == Parse::need_more) return false;
+    if (result == Parse::bad) {
+      in_.keep(bytes);
+      return finish(Reason::protocol_error), true;
+    }
+    count_in(shown.size);
+    in_.keep(bytes.substr(shown.size));
+    log_in(shown);
+    if (is_negotiating()) in_.clear();
+    bytes.remove_prefix(shown.size);
     return true;
   }
   Request request;
@@ -143,6 +159,7 @@ void SocksSession::finish(Reason reason) {
 void SocksSession::release() noexcept {
   phase_ = Phase::over;
   deadline_.disarm();
+  if (login_) login_->drop();
   dialer_.reset();
   // Closed, not freed: one of them may be what called us.
   if (binding_) binding_->close();
@@ -181,6 +198,7 @@ void SocksSession::record(Reason reason) {
                       .method = has_asked_ ? name_of(command_) : "",
                       .target = target,
                       .version = has_asked_ ? name_of(version_) : "",
+                      .user = user(),
                       .server_name = witness_ ? witness_->name() : std::string_view{},
                       .hierarchy = via_parent_ ? "FIRSTUP_PARENT" : "",
                       .upstream = upstream_,
@@ -200,10 +218,11 @@ void SocksSession::on_drain() {
 
 /// Rules that tightened end what they would not have let begin; datagrams are judged one by one anyway.
 void SocksSession::on_config() {
-  if (phase_ == Phase::over || is_negotiating()) return;
+  if (phase_ == Phase::over || phase_ == Phase::checking || is_negotiating()) return;
+  if (const Reason denied = judge_user(); denied != Reason::ok) return on_kill(denied);
   if (association_) {
     association_->forget_contacts();
-    if (const Reason denied = judge_client(newest(), asked().client); denied != Reason::ok) on_kill(denied);
+    if (const Reason denied = judge_client(newest(), asked()); denied != Reason::ok) on_kill(denied);
     return;
   }
   Reason denied =

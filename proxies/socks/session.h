@@ -11,6 +11,7 @@
 #include "lib/net/deadline.h"
 #include "lib/net/relay.h"
 #include "lib/runtime/connection.h"
+#include "lib/runtime/login.h"
 #include "lib/runtime/target_dial.h"
 #include "lib/tls/name_witness.h"
 #include "proxies/socks/association.h"
@@ -28,6 +29,7 @@ class SocksSession final : public Session,
                            private StreamHandler,
                            private DeadlineHandler,
                            private DialHandler,
+                           private LoginHandler,
                            private RelayHandler,
                            private BindingHandler,
                            private AssociationHandler {
@@ -42,6 +44,8 @@ class SocksSession final : public Session,
  private:
   enum class Phase : std::uint8_t {
     greeting,    ///< nothing is agreed on
+    login,       ///< a user name and password are to come
+    checking,    ///< what they are worth is being found out
     request,     ///< a SOCKS5 client may ask
     dialing,     ///< the destination is being connected
     binding,     ///< a peer is awaited
@@ -68,10 +72,16 @@ class SocksSession final : public Session,
 
   // request.cc: what is agreed on and asked for.
   bool choose_method(const Greeting& greeting);
+  void log_in(const UserPassword& shown);
+  void on_login(Reason reason) override;
+  void end_login(Reason reason);
   void begin(const Request& request);
   void begin_binding(const Destination& peer);
   void begin_association(const Destination& declared);
-  Asked asked() const noexcept { return {connection_.peer().address, host_, port_}; }
+  std::string_view user() const noexcept { return login_ ? login_->user() : std::string_view{}; }
+  Asked asked() const noexcept { return {connection_.peer().address, user(), host_, port_}; }
+  /// By the newest users: ok, or why whoever began this may not go on.
+  Reason judge_user() const noexcept;
   const ServerConfig& newest() const noexcept;
 
   // connect.cc: getting to the destination.
@@ -97,12 +107,15 @@ class SocksSession final : public Session,
   Stream& client() noexcept { return connection_.stream(); }
   NetContext& net() const noexcept;
   const SocksConfig& config() const noexcept { return config_of(connection_.config()); }
-  bool is_negotiating() const noexcept { return phase_ == Phase::greeting || phase_ == Phase::request; }
+  bool is_negotiating() const noexcept {
+    return phase_ == Phase::greeting || phase_ == Phase::login || phase_ == Phase::request;
+  }
 
   Relay relay_;
   std::unique_ptr<tls::NameWitness> witness_;  ///< of the TLS in a tunnel; null = nobody wants to know
   Deadline deadline_{*this};
-  Backlog in_;  ///< read, not yet understood or not yet passed on
+  Backlog in_;                    ///< read, not yet understood or not yet passed on
+  std::unique_ptr<Login> login_;  ///< null until credentials are shown
   std::unique_ptr<TargetDial> dialer_;
   std::unique_ptr<Binding> binding_;
   std::unique_ptr<Association> association_;

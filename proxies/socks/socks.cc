@@ -38,6 +38,7 @@ constinit const Protocol socks_protocol{
              .default_port = 1080,
              .takes_backends = true,
              .forwards = true,
+             .takes_users = true,
              .options = socks::socks_option_table},
     .make_config = make_config,
     .make_handler = make_handler,

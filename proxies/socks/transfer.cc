@@ -52,13 +52,13 @@ void SocksSession::on_peer(UniqueFd socket, const Endpoint& peer) {
 void SocksSession::on_bind_failed(Reason reason) { refuse(reason); }
 
 bool SocksSession::may_resolve(std::string_view host, std::uint16_t port) {
-  return judge(newest(), {connection_.peer().address, host, port}) == Reason::ok;
+  return judge(newest(), {connection_.peer().address, user(), host, port}) == Reason::ok;
 }
 
 bool SocksSession::may_send(std::string_view host, const Endpoint& to) {
   // The text of an address matters to rules only.
   const std::string literal = host.empty() && !newest().policy->empty() ? to.address.to_string() : "";
-  const Asked asked{connection_.peer().address, host.empty() ? literal : host, to.port};
+  const Asked asked{connection_.peer().address, user(), host.empty() ? literal : host, to.port};
   return judge(newest(), asked) == Reason::ok && judge(newest(), asked, to.address) == Reason::ok;
 }
 

@@ -16,8 +16,8 @@ LAYERS = {
     "lib/net": {"lib/base"},
     "lib/tls": {"lib/net", "lib/crypto", "lib/base"},
     "lib/upstream": {"lib/tls", "lib/net", "lib/base"},
-    "lib/runtime": {"lib/wire", "lib/policy", "lib/upstream", "lib/tls", "lib/net", "lib/base"},
-    "lib/daemon": {"lib/registry", "lib/db", "lib/wire", "lib/policy", "lib/upstream", "lib/tls", "lib/net", "lib/base"},
+    "lib/runtime": {"lib/wire", "lib/policy", "lib/upstream", "lib/tls", "lib/net", "lib/crypto", "lib/base"},
+    "lib/daemon": {"lib/registry", "lib/db", "lib/wire", "lib/policy", "lib/upstream", "lib/tls", "lib/net", "lib/crypto", "lib/base"},
     "proxies": BELOW_PROXIES | {"proxies"},
     "cli": None,  # everything
 }

@@ -60,6 +60,26 @@ TEST_CASE("name: the registry's grammar") {
     CHECK_FALSE(is_name(text));
 }
 
+TEST_CASE("base64: RFC 4648's vectors both ways, and nothing else is taken") {
+  const std::pair<std::string, std::string> rows[] = {{"", ""},
+                                                      {"f", "Zg=="},
+                                                      {"fo", "Zm8="},
+                                                      {"foo", "Zm9v"},
+                                                      {"foob", "Zm9vYg=="},
+                                                      {"fooba", "Zm9vYmE="},
+                                                      {"foobar", "Zm9vYmFy"}};
+  for (const auto& [plain, text] : rows) {
+    CAPTURE(plain);
+    CHECK(base64(plain) == text);
+    CHECK(from_base64(text) == plain);
+  }
+  CHECK(from_base64("Zm8") == "fo");
+  for (const char* bad : {"Z", "Zg=x", "Zm9v!", "Zh==", "Zm9=", " Zg==", "Zm9vY"}) {
+    CAPTURE(bad);
+    CHECK_FALSE(from_base64(bad));
+  }
+}
+
 TEST_CASE("split and join are inverse") {
   CHECK(split("a,,b", ',') == std::vector<std::string>{"a", "", "b"});
   CHECK(join(split("a,,b", ','), ",") == "a,,b");

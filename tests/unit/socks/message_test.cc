@@ -126,6 +126,28 @@ TEST_CASE("socks request: every shorter prefix needs more, the whole parses, wha
   }
 }
 
+TEST_CASE("socks login: every shorter prefix needs more, the whole parses, what follows is left") {
+  const std::string whole = "\1\3bob\6geheim";
+  UserPassword shown;
+  for (std::size_t n = 0; n < whole.size(); ++n) {
+    CAPTURE(n);
+    CHECK(parse_user_password(std::string_view{whole}.substr(0, n), shown) == Parse::need_more);
+  }
+  const std::string more = whole + "\5\1";
+  REQUIRE(parse_user_password(more, shown) == Parse::done);
+  CHECK(shown.user == "bob");
+  CHECK(shown.password == "geheim");
+  CHECK(shown.size == whole.size());
+  REQUIRE(parse_user_password("\1\3bob\0"s, shown) == Parse::done);
+  CHECK(shown.password.empty());
+  CHECK(parse_user_password("\5\3bob\6geheim", shown) == Parse::bad);
+  CHECK(parse_user_password("\1\0\6geheim"s, shown) == Parse::bad);
+  const std::string longest = "\1\xff" + std::string(255, 'u') + "\xff" + std::string(255, 'p');
+  REQUIRE(parse_user_password(longest, shown) == Parse::done);
+  CHECK(shown.size == longest.size());
+  CHECK(longest.size() <= max_message);
+}
+
 TEST_CASE("socks request: what is wrong is named, and never before it can be known") {
   for (const BadRow& row : bad) {
     CAPTURE(row.bytes);

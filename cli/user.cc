@@ -1,0 +1,429 @@
+#include <fcntl.h>
+
+#include <algorithm>
+#include <chrono>
+#include <fstream>
+
+#include "cli/core/password.h"
+#include "cli/core/rows.h"
+#include "cli/server.h"
+#include "lib/base/error.h"
+#include "lib/base/text.h"
+#include "lib/base/time.h"
+#include "lib/base/units.h"
+#include "lib/crypto/password.h"
+#include "lib/registry/users.h"
+#include "lib/registry/view.h"
+
+namespace arcus::cli {
+namespace {
+
+using registry::User;
+
+constexpr Column columns[] = {
+    {"tenant", "TENANT"},
+    {"user", "USER"},
+    {"enabled", "ENABLED", Show::table, Unit::flag, 4},
+    {"expires", "EXPIRES", Show::table, Unit::text, 5},
+    {"may_log_in", "MAY_LOG_IN", Show::table, Unit::flag, 3},
+    {"description", "DESCRIPTION", Show::wide, Unit::prose},
+    {"password_changed_at", "PASSWORD", Show::wide, Unit::age},
+    {"created_at", "AGE", Show::wide, Unit::age},
+    {"id", "ID", Show::wide},
+};
+
+constexpr std::string_view details =
+    "Users log in at the servers of their tenant that ask for it: server set REF auth=basic. http and https "
+    "take "
+    "Basic (RFC 7617), socks the user name and password of RFC 1929. Passwords are kept as scrypt hashes and "
+    "come "
+    "in by a prompt, --password-stdin or --password-file, never on the command line.";
+
+constexpr Arg<std::string_view> ref{
+    "USER", "NAME with -t, or TENANT/NAME", {.required = true, .complete = Source::user}};
+constexpr Arg<std::vector<std::string_view>> refs{
+    "USER", "NAME with -t, or TENANT/NAME", {.required = true, .complete = Source::user}};
+constexpr Arg<std::string_view> new_user{"USER", "NAME with -t, or TENANT/NAME", {.required = true}};
+constexpr Arg<bool> generate{"--generate", "make one up and print it", {.group = password::group}};
+constexpr Arg<bool> disabled{"--disabled", "may not log in yet"};
+constexpr Arg<std::string_view> expires{
+    "--expires", "until then: 2027-01-31, 2027-01-31T18:00:00Z, or from now on: 30d", {.metavar = "WHEN"}};
+constexpr Arg<std::string_view> description{"--description", "free text"};
+
+struct Named {
+  registry::Tenant tenant;
+  std::string name;
+};
+
+/// The tenant and the name of the user in `word`.
+Named named(Context& context, std::string_view word) {
+  const std::size_t slash = word.find('/');
+  if (slash == std::string_view::npos) return {find_tenant_target(context), std::string{word}};
+  return {find_tenant_target(context, word.substr(0, slash)), std::string{word.substr(slash + 1)}};
+}
+
+User find(Context& context, const Named& who) {
+  return registry::get_user(context.db(), who.tenant.id, who.name);
+}
+
+/// A time as people type it, in the form of the registry; nothing for "never".
+std::optional<std::string> read_expiry(std::string_view text) {
+  if (text == "never") return std::nullopt;
+  if (const auto span = parse_duration(text); span && span->count() > 0) return to_text(wall_now() + *span);
+  std::string whole{text};
+  if (whole.size() == 10) whole += "T00:00:00.000Z";
+  if (whole.size() == 20 && whole.ends_with('Z')) whole.replace(19, 1, ".000Z");
+  if (parse_time(whole)) return whole;
+  throw Error{ErrorKind::usage,
+              "expires: a time such as 2027-01-31 or 2027-01-31T18:00:00Z (UTC), a span such as "
+              "30d, or never, not '" +
+                  std::string{text} + "'"};
+}
+
+/// The servers where users of the tenant log in: they must have taken a change before the command returns.
+std::vector<registry::Server> reached(Database& db, const std::string& tenant_id) {
+  auto servers = registry::list_servers(db, tenant_id);
+  std::erase_if(servers, [](const registry::Server& server) { return server.auth == "none"; });
+  return servers;
+}
+
+/// Makes the change, waits for the servers, and says what became of the user.
+int change(Context& context, const Named& who, std::string_view action, std::string_view status,
+           const std::function<void(Database&)>& body) {
+  std::vector<registry::Server> servers;
+  context.change([&](Database& db) {
+    body(db);
+    servers = reached(db, who.tenant.id);
+  });
+  const int code = settle_parts(context, servers, action);
+  if (code != exit_code::ok) return code;
+  return report(context, {{.id = {},
+                           .tenant = who.tenant.name,
+                           .name = who.name,
+                           .action = std::string{action},
+                           .status = std::string{context.dry_run() ? "unchanged" : status}}});
+}
+
+/// From the flags; `made` is the one to print, when it was made up.
+Secret new_password(const Args& args, const Named& who, std::string& made) {
+  if (!args[generate]) return read_password(args, who.tenant.name + "/" + who.name, true);
+  if (args[password::from_stdin] || args.has(password::from_file))
+    throw Error{ErrorKind::usage, "--generate makes the password up: it takes no other"};
+  made = generate_password();
+  return Secret{made};
+}
+
+void print_made(Context& context, const Named& who, std::string& made) {
+  static constexpr Column made_columns[] = {{"tenant", "TENANT"}, {"user", "USER"}, {"password", "PASSWORD"}};
+  if (context.out().json() || context.out().options().format == Format::field) {
+    Table table{made_columns};
+    table.add(who.tenant.name, who.name, made);
+    context.out().object(table);
+  } else {
+    context.out().line(context.quiet() ? made : who.tenant.name + "/" + who.name + "  password  " + made);
+  }
+  wipe(made);
+}
+
+namespace add {
+constexpr const ArgInfo* signature[] = {
+    &new_user, &generate, &password::from_stdin, &password::from_file, &expires, &description, &disabled};
+constexpr Example examples[] = {
+    {"arcusctl user add bob -t acme", "asks for the password twice"},
+    {"arcusctl user add bob -t acme --generate --expires 30d", "prints one that nobody else knows"},
+    {"arcusctl user add acme/bob --password-stdin < secret", "for scripts"},
+};
+
+int run(Context& context, const Args& args) {
+  const Named who = named(context, args[new_user]);
+  if (!registry::is_user_name(who.name))
+    throw Error{
+        ErrorKind::usage,
+        "user.name: 1-128 of A-Z a-z 0-9 . _ @ + - starting with a letter or digit, not '" + who.name + "'"};
+  User row{.name = who.name, .description = std::string{args[description]}, .enabled = !args[disabled]};
+  if (args.has(expires)) row.expires_at = read_expiry(args[expires]);
+  std::string made;
+  row.password_hash = hash_password(new_password(args, who, made).text());
+  std::vector<registry::Server> servers;
+  context.change([&](Database& db) {
+    row = registry::add_user(db, who.tenant.id, row);
+    servers = reached(db, who.tenant.id);
+  });
+  if (!made.empty())
+    print_made(context, who, made);
+  else
+    context.out().line(context.quiet() ? row.id : who.tenant.name + "/" + who.name + "  " + row.id);
+  return settle_parts(context, servers, "user");
+}
+}  // namespace add
+
+namespace passwd {
+constexpr const ArgInfo* signature[] = {&ref, &generate, &password::from_stdin, &password::from_file};
+constexpr Example examples[] = {{"arcusctl user passwd bob -t acme", "asks for the new one twice"}};
+
+int run(Context& context, const Args& args) {
+  const Named who = named(context, args[ref]);
+  const User row = find(context, who);
+  context.check_generation(row.generation, row.name);
+  std::string made;
+  const std::string hash = hash_password(new_password(args, who, made).text());
+  const bool prints = !made.empty();
+  if (prints) print_made(context, who, made);
+  std::vector<registry::Server> servers;
+  const auto body = [&](Database& db) { registry::set_password(db, row.id, hash); };
+  if (!prints) return change(context, who, "passwd", "changed", body);
+  context.change([&](Database& db) {
+    body(db);
+    servers = reached(db, who.tenant.id);
+  });
+  return settle_parts(context, servers, "passwd");
+}
+}  // namespace passwd
+
+namespace test {
+constexpr const ArgInfo* signature[] = {&ref, &password::from_stdin, &password::from_file};
+constexpr Example examples[] = {{"arcusctl user test bob -t acme", "exit 0 when the password fits"}};
+constexpr ExitNote exits[] = {{exit_code::failed, "the password is wrong, or the user may not log in"}};
+
+int run(Context& context, const Args& args) {
+  const Named who = named(context, args[ref]);
+  const User row = find(context, who);
+  const Secret given = read_password(args, who.tenant.name + "/" + who.name, false);
+  const bool fits = verify_password(row.password_hash, given.text());
+  const bool may = row.may_log_in(now_text());
+  const std::string_view status = !fits ? "auth_failed" : may ? "ok" : "user_disabled";
+  Outcome outcome{
+      .id = row.id, .tenant = who.tenant.name, .name = who.name, .action = "test", .status = "ok"};
+  if (!fits || !may) {
+    outcome.code = exit_code::failed;
+    outcome.status = status;
+    outcome.error = !fits         ? "the password is wrong"
+                    : row.enabled ? "the user has expired"
+                                  : "the user is disabled";
+  }
+  return report(context, {outcome});
+}
+}  // namespace test
+
+int run_list(Context& context, const Args&) {
+  registry::Rows rows = registry::people_view(context.db(), "users");
+  if (!context.tenant().empty()) {
+    const std::string name = find_tenant_target(context).name;
+    const std::size_t tenant = rows.column("tenant");
+    std::erase_if(rows.rows, [&](const auto& row) { return std::get<std::string>(row[tenant]) != name; });
+  }
+  context.out().list(table_of(rows, columns, context.out().machine()));
+  return exit_code::ok;
+}
+
+constexpr const ArgInfo* one_signature[] = {&ref};
+
+int run_show(Context& context, const Args& args) {
+  const User row = find(context, named(context, args[ref]));
+  registry::Rows rows = registry::people_view(context.db(), "users");
+  const std::size_t id = rows.column("id");
+  std::erase_if(rows.rows, [&](const auto& one) { return std::get<std::string>(one[id]) != row.id; });
+  context.out().object(table_of(rows, columns, true));
+  return exit_code::ok;
+}
+
+namespace set {
+constexpr Arg<std::vector<std::string_view>> assignments{
+    "KEY=VALUE", "enabled, expires_at (a time, 30d or never) or description", {.required = true}};
+constexpr const ArgInfo* signature[] = {&ref, &assignments};
+constexpr Example examples[] = {{"arcusctl user set bob expires_at=30d -t acme", ""}};
+
+void assign(User& row, std::string_view word) {
+  const registry::Assignment one = registry::parse_assignment(word);
+  if (one.key == "enabled" &&
+      (one.value == "true" || one.value == "1" || one.value == "false" || one.value == "0"))
+    row.enabled = one.value == "true" || one.value == "1";
+  else if (one.key == "enabled")
+    throw Error{ErrorKind::usage, "enabled: true or false, not '" + *one.value + "'"};
+  else if (one.key == "expires_at")
+    row.expires_at = read_expiry(*one.value);
+  else if (one.key == "description")
+    row.description = *one.value;
+  else
+    throw Error{ErrorKind::usage, "unknown key '" + one.key + "' for a user"}.about(one.key).suggest(
+        nearest_word(one.key, std::vector<std::string>{"description", "enabled", "expires_at"}).value_or(""));
+}
+
+int run(Context& context, const Args& args) {
+  const Named who = named(context, args[ref]);
+  User row = find(context, who);
+  for (const std::string_view word : args[assignments]) assign(row, word);
+  return change(context, who, "set", "changed", [&](Database& db) {
+    context.check_generation(registry::get_user(db, row.tenant_id, row.id).generation, row.name);
+    registry::set_user(db, row);
+  });
+}
+}  // namespace set
+
+/// Several users of perhaps several tenants, each for itself.
+template <typename Body>
+int change_all(Context& context, const Args& args, std::string_view action, std::string_view status,
+               Body body) {
+  int code = exit_code::ok;
+  for (const std::string_view word : args[refs]) {
+    const Named who = named(context, word);
+    const User row = find(context, who);
+    const int one = change(context, who, action, status, [&](Database& db) { body(db, row); });
+    if (one != exit_code::ok) code = one;
+  }
+  return code;
+}
+
+constexpr const ArgInfo* many_signature[] = {&refs};
+
+int run_enable(Context& context, const Args& args) {
+  return change_all(context, args, "enable", "enabled", [](Database& db, User row) {
+    row.enabled = true;
+    registry::set_user(db, row);
+  });
+}
+
+int run_disable(Context& context, const Args& args) {
+  return change_all(context, args, "disable", "disabled", [](Database& db, User row) {
+    row.enabled = false;
+    registry::set_user(db, row);
+  });
+}
+
+int run_remove(Context& context, const Args& args) {
+  return change_all(context, args, "remove", "removed",
+                    [](Database& db, const User& row) { registry::remove_user(db, row); });
+}
+
+namespace import {
+constexpr Arg<std::string_view> htpasswd{"--htpasswd",
+                                         "lines of NAME:HASH, as htpasswd -B writes them",
+                                         {.required = true, .metavar = "FILE", .complete = Source::file}};
+constexpr Arg<bool> replace{"--replace", "users that are there get the file's password"};
+constexpr const ArgInfo* signature[] = {&htpasswd, &replace};
+constexpr Example examples[] = {
+    {"arcusctl user import --htpasswd users.txt -t acme", "all of them, or none"}};
+constexpr std::string_view details_text =
+    "Takes the hashes of crypt(5) that begin with $2b$, $2y$, $y$, $6$ or $5$, and our own. The older $apr1$ "
+    "and "
+    "DES forms are refused: they are guessed in seconds. All users come in one transaction, or none.";
+
+struct Line {
+  std::size_t number;
+  User user;
+};
+
+std::vector<Line> read_file(const std::string& path) {
+  std::ifstream file{path};
+  if (!file) throw system_error("'" + path + "'", errno);
+  std::vector<Line> out;
+  std::vector<std::string> problems;
+  std::string text;
+  for (std::size_t number = 1; std::getline(file, text); ++number) {
+    const std::string_view line =
+        trim(std::string_view{text}.ends_with('\r') ? std::string_view{text}.substr(0, text.size() - 1)
+                                                    : std::string_view{text});
+    if (line.empty() || line.starts_with('#')) continue;
+    const std::size_t colon = line.find(':');
+    const std::string_view name = line.substr(0, colon);
+    const std::string_view hash = colon == std::string_view::npos ? "" : line.substr(colon + 1);
+    const std::string place = "line " + std::to_string(number) + ": ";
+    if (!registry::is_user_name(name))
+      problems.push_back(place + "'" + std::string{name} + "' is no user name");
+    else if (!is_password_hash(hash))
+      problems.push_back(place + "the hash of '" + std::string{name} + "' is of no form we take");
+    else
+      out.push_back({number, {.name = std::string{name}, .password_hash = std::string{hash}}});
+  }
+  if (!problems.empty())
+    throw Error{ErrorKind::usage, "'" + path + "': " + problems.front()}.with_details(
+        problems.size() > 1 ? problems : std::vector<std::string>{});
+  return out;
+}
+
+int run(Context& context, const Args& args) {
+  const registry::Tenant tenant = find_tenant_target(context);
+  const std::vector<Line> lines = read_file(std::string{args[htpasswd]});
+  std::size_t added = 0;
+  std::size_t replaced = 0;
+  std::vector<registry::Server> servers;
+  context.change([&](Database& db) {
+    const auto there = registry::list_users(db, tenant.id);
+    for (const Line& line : lines) {
+      const auto known = std::ranges::find(there, line.user.name, &User::name);
+      if (known == there.end()) {
+        registry::add_user(db, tenant.id, line.user);
+        ++added;
+      } else if (args[replace]) {
+        registry::set_password(db, known->id, line.user.password_hash);
+        ++replaced;
+      } else {
+        throw Error{ErrorKind::conflict, "line " + std::to_string(line.number) +
+                                             ": there is already a user '" + line.user.name + "'"}
+            .about(line.user.name)
+            .with_hint("--replace gives those that are there the file's passwords");
+      }
+    }
+    servers = reached(db, tenant.id);
+  });
+  context.out().line(tenant.name + "  " + std::to_string(added) + " added  " + std::to_string(replaced) +
+                     " replaced");
+  return settle_parts(context, servers, "user");
+}
+}  // namespace import
+
+constexpr Command commands[] = {
+    {"add",
+     "add a user; prints its id, or the password it made up",
+     add::signature,
+     add::run,
+     {.mutating = true,
+      .waits = true,
+      .aliases = "create register",
+      .examples = add::examples,
+      .details = details}},
+    {"list",
+     "users, without their passwords",
+     {},
+     run_list,
+     {.lists = true, .aliases = "ls", .columns = columns}},
+    {"show", "one user", one_signature, run_show, {.aliases = "get info", .columns = columns}},
+    {"set",
+     "change a user",
+     set::signature,
+     set::run,
+     {.mutating = true, .waits = true, .examples = set::examples}},
+    {"passwd",
+     "give a user another password",
+     passwd::signature,
+     passwd::run,
+     {.mutating = true, .waits = true, .examples = passwd::examples}},
+    {"enable", "let users log in", many_signature, run_enable, {.mutating = true, .waits = true}},
+    {"disable",
+     "keep users out; their live connections end within a second",
+     many_signature,
+     run_disable,
+     {.mutating = true, .waits = true}},
+    {"test",
+     "does a password fit?",
+     test::signature,
+     test::run,
+     {.examples = test::examples, .exits = test::exits}},
+    {"import",
+     "add the users of an htpasswd file",
+     import::signature,
+     import::run,
+     {.mutating = true, .waits = true, .examples = import::examples, .details = import::details_text}},
+    {"remove",
+     "remove users; their live connections end within a second",
+     many_signature,
+     run_remove,
+     {.mutating = true, .waits = true, .aliases = "rm delete"}},
+};
+
+}  // namespace
+
+extern const Noun user_noun;
+constinit const Noun user_noun{"user", "who may log in at the proxies", Group::registry, commands, "users"};
+
+}  // namespace arcus::cli

@@ -1,0 +1,98 @@
+#include <algorithm>
+#include <optional>
+#include <string>
+#include <utility>
+
+#include "lib/base/text.h"
+#include "lib/http/chars.h"
+#include "proxies/http/session.h"
+
+namespace arcus::http {
+
+namespace {
+
+/// What a client shows (RFC 7617); wiped when it goes.
+struct Shown {
+  std::string text;
+  std::string_view user;
+  std::string_view password;
+
+  Shown() = default;
+  Shown(const Shown&) = delete;
+  Shown& operator=(const Shown&) = delete;
+  ~Shown() { wipe(text); }
+};
+
+/// Reads the value of (Proxy-)Authorization. False when it is none of ours or broken.
+bool read_basic(std::string_view value, Shown& out) {
+  const std::size_t blank = value.find(' ');
+  if (blank == std::string_view::npos || !equals_lower(value.substr(0, blank), "basic")) return false;
+  auto text = from_base64(trim(value.substr(blank)));
+  if (!text) return false;
+  out.text.swap(*text);
+  const std::size_t colon = out.text.find(':');
+  if (colon == std::string::npos || out.text.find('\0') != std::string::npos) return false;
+  out.user = std::string_view{out.text}.substr(0, colon);
+  out.password = std::string_view{out.text}.substr(colon + 1);
+  return true;
+}
+
+}  // namespace
+
+/// True when the request may go on. Else it was answered, or waits in client_in_ to be looked at again.
+bool HttpSession::identify(const RequestHead& head, std::string_view rest) {
+  if (const Reason refused = std::exchange(refused_login_, Reason::ok); refused != Reason::ok)
+    return ask_for_credentials(refused);
+  const FieldId id = config().reverse ? FieldId::authorization : FieldId::proxy_authorization;
+  const Field* field = head.fields.find(id);
+  if (field == nullptr) {
+    if (login_) login_->forget();
+    return ask_for_credentials(Reason::auth_required);
+  }
+  const auto is_one = [id](const Field& one) { return one.id == id; };
+  Shown shown;
+  if (std::ranges::count_if(head.fields, is_one) > 1 || !read_basic(field->value, shown))
+    return ask_for_credentials(Reason::auth_failed);
+  if (!login_) {
+    LoginHandler& hears = *this;  // a private base: make_unique could not convert
+    login_ = std::make_unique<Login>(hears);
+  }
+  const auto verdict = login_->check(connection_.thread(), connection_.config(), connection_.peer().address,
+                                     shown.user, shown.password);
+  if (verdict) return *verdict == Reason::ok || ask_for_credentials(*verdict);
+  // Everything is as if the head had just come, once it is known who that is.
+  client_in_.keep({rest.data() - head.size, head.size + rest.size()});
+  exchange_->notes.clear();
+  phase_ = Phase::login;
+  return false;
+}
+
+void HttpSession::on_login(Reason reason) {
+  if (phase_ != Phase::login) return;
+  refused_login_ = reason;
+  client_fresh_ = true;
+  phase_ = Phase::head;
+  run();
+}
+
+/// Answers with the challenge, or with what else keeps them out. Always false.
+bool HttpSession::ask_for_credentials(Reason reason) {
+  static constexpr OwnField retry[] = {{"Retry-After", "1"}};
+  if (reason == Reason::rate_limited) return reply(429, reason, retry), false;
+  if (reason == Reason::user_disabled) return reply(403, reason), false;
+  const bool reverse = config().reverse;
+  const std::string challenge =
+      "Basic realm=\"" + connection_.config().tenant->name + "\", charset=\"UTF-8\"";
+  const OwnField fields[] = {{reverse ? "WWW-Authenticate" : "Proxy-Authenticate", challenge}};
+  reply(reverse ? 401 : 407, reason, fields);
+  return false;
+}
+
+Reason HttpSession::judge_user() const noexcept {
+  const UserTable* users = connection_.server().config()->users.get();
+  if (users == nullptr) return Reason::ok;
+  if (login_ && login_->identity() != nullptr) return users->still_admits(login_->identity()->user);
+  return tunnel_ ? Reason::auth_required : Reason::ok;  // all that is no tunnel will be asked
+}
+
+}  // namespace arcus::http

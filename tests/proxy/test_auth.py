@@ -1,0 +1,516 @@
+"""Who may use a proxy: users, passwords, rules by user, what happens to those who may no longer, and to those who guess."""
+import base64
+import os
+import socket
+import threading
+import time
+
+import processes
+from certificates import authority, certificate, tls_connect
+from harness import contains, equal, matches, test, until
+from traffic import Origin, answer_with, connect, curl, echo, exchange, get, header, read_answer, read_head
+
+# "geheim", in a millisecond: what is tested is not the time that scrypt takes.
+QUICK = "$5$rounds=1000$saltsalt$TWdBOWiYhmVJkQgbrDSNb2rxBkKSiutz24Rm5ti0vID"
+
+
+def basic(user, password, field="Proxy-Authorization"):
+    return f"{field}: Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}\r\n".encode()
+
+
+def status_of(answer):
+    return answer[0].status
+
+
+def add_user(w, ref, password="geheim", *flags):
+    w.ctl("user", "add", ref, "--password-stdin", *flags, input=password + "\n")
+
+
+def add_quick_users(w, tenant, *names):
+    w.write("users.txt", "".join(f"{name}:{QUICK}\n" for name in names))
+    w.ctl("user", "import", "--htpasswd", "users.txt", "-t", tenant)
+
+
+def serve(w, kind, *flags):
+    """A server acme/p with users, loopback open; returns its port."""
+    w.init("acme")
+    w.allow_loopback("acme")
+    return w.server(kind, "acme/p", "--auth", "basic", *flags)
+
+
+def counted(w, reason):
+    return int(w.value(f"SELECT coalesce(sum(count), 0) FROM server_reason WHERE reason = '{reason}'") or 0)
+
+
+def socks_login(port, user, password, source=None):
+    """A connection after the greeting, and the two bytes that answer user and password (b'' when closed before)."""
+    connection = socket.create_connection(("127.0.0.1", port), 15, source_address=source)
+    connection.sendall(b"\5\1\2")
+    if connection.recv(2) != b"\5\2":
+        return connection, b""
+    name, secret = user.encode(), password.encode()
+    connection.sendall(bytes([1, len(name)]) + name + bytes([len(secret)]) + secret)
+    return connection, connection.recv(2)
+
+
+def socks_connect(connection, port):
+    connection.sendall(b"\5\1\0\1\x7f\0\0\1" + port.to_bytes(2, "big"))
+    return connection.recv(10)[1]
+
+
+@test("http: 407 until user and password are right; nothing of a refused request, and no credentials, reach the origin")
+def http_basic(w):
+    port = serve(w, "http")
+    add_user(w, "acme/bob")
+    w.run()
+    origin = Origin(answer_with())
+    bare = get(port, origin.url + "/")
+    equal(bare.status, 407)
+    equal(header(bare.head, "proxy-authenticate"), 'Basic realm="acme", charset="UTF-8"')
+    contains(bare.body.decode(), "auth_required")
+    for field in (basic("bob", "Geheim"), basic("eve", "geheim"), basic("bob", ""), basic("", "geheim"), b"Proxy-Authorization: Basic !\r\n",
+                  b"Proxy-Authorization: Bearer x\r\n", b"Proxy-Authorization: Basic\r\n", basic("bob", "geheim") * 2,
+                  basic("bob", "geheim", "Authorization")):
+        answer = get(port, origin.url + "/", more=field)
+        equal(answer.status, 407, field)
+        assert header(answer.head, "proxy-authenticate"), field
+    equal(origin.received, b"")
+    equal(get(port, origin.url + "/", more=basic("bob", "geheim")).status, 200)
+    equal(get(port, origin.url + "/", more=basic("bob", "geheim").replace(b"Basic", b"bAsIc")).status, 200)
+    assert b"uthoriz" not in origin.received, origin.received
+    # One connection: asked, shown, a body behind credentials that must first be found out about.
+    with connect(port) as client:
+        client.sendall(f"GET {origin.url}/ HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        equal(status_of(read_answer(client)), 407)
+        client.sendall(f"GET {origin.url}/ HTTP/1.1\r\nHost: x\r\n".encode() + basic("bob", "geheim") + b"\r\n")
+        equal(status_of(read_answer(client)), 200)
+        client.sendall(f"GET {origin.url}/ HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        equal(status_of(read_answer(client)), 407, "every request shows who asks")
+    until(lambda: counted(w, "auth_failed") >= 8 and counted(w, "auth_required") >= 2, 3 * w.patience, "refusals are counted")
+    until(lambda: " bob HIER_DIRECT" in w.ctl("logs").out, 3 * w.patience, "the record names the user")
+
+
+@test("http: a POST whose credentials take their time arrives whole, byte for byte, once")
+def http_body_waits(w):
+    port = serve(w, "http")
+    add_user(w, "acme/bob")
+    w.run()
+    received = []
+
+    def keep(connection, origin):
+        head, rest = read_head(connection, origin)
+        size = int(header(head, "content-length"))
+        while len(rest) < size:
+            rest += connection.recv(65536)
+        received.append(rest)
+        connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+
+    origin = Origin(keep)
+    body = os.urandom(300_000)
+    with connect(port) as client:
+        client.sendall(f"POST {origin.url}/ HTTP/1.1\r\nHost: x\r\nContent-Length: {len(body)}\r\n".encode() +
+                       basic("bob", "geheim") + b"\r\n" + body)
+        equal(status_of(read_answer(client)), 200)
+    equal(received, [body])
+
+
+@test("CONNECT and https: the same credentials, curl and TLS in between")
+def connect_and_https(w):
+    w.need("curl")
+    w.init("acme")
+    w.allow_loopback("acme")
+    authority(w)
+    certificate(w, "proxy", "proxy.test")
+    port = w.server("http", "acme/p", "--auth", "basic", "--connect-ports", "*")
+    secure = w.server("https", "acme/s", "--auth", "basic", "--cert", "proxy.pem", "--key", "proxy.key")
+    add_user(w, "acme/bob", "a:b c/ü")
+    w.run()
+    origin = Origin(answer_with())
+    user = "bob:a%3Ab%20c%2F%C3%BC"
+    contains(curl(w, "-p", "-x", f"http://{user}@127.0.0.1:{port}", origin.url + "/"), "hello")
+    equal(curl(w, "-p", "-w", "%{http_connect}", "-x", f"http://bob:x@127.0.0.1:{port}", origin.url + "/", code=56), "407")
+    through = ["--proxy-cacert", w.path("authority.pem"), "--resolve", f"proxy.test:{secure}:127.0.0.1"]
+    contains(curl(w, *through, "-x", f"https://{user}@proxy.test:{secure}", origin.url + "/"), "hello")
+    equal(curl(w, *through, "-o", "/dev/null", "-w", "%{http_code}", "-x", f"https://proxy.test:{secure}", origin.url + "/"), "407")
+
+
+@test("reverse: 401, WWW-Authenticate, and Authorization is ours: the backend never sees it")
+def reverse(w):
+    w.init("acme")
+    origin = Origin(answer_with())
+    port = w.server("http", "acme/p", "--auth", "basic", "--backend", origin.address)
+    add_user(w, "acme/bob")
+    w.run()
+    ask = b"GET / HTTP/1.1\r\nHost: x\r\n"
+    bare = exchange(port, ask + b"Connection: close\r\n\r\n")
+    contains(bare.decode(), "401 ", "WWW-Authenticate: Basic realm=\"acme\"")
+    contains(exchange(port, ask + basic("bob", "geheim") + b"Connection: close\r\n\r\n").decode(), "401 ")
+    equal(origin.received, b"")
+    shown = basic("bob", "geheim", "Authorization")
+    contains(exchange(port, ask + shown + b"Connection: close\r\n\r\n").decode(), "200 OK")
+    assert b"uthorization" not in origin.received, origin.received
+
+
+@test("socks: RFC 1929, and no way around it: SOCKS4 is 91, a client without the method gets FF, a wrong password 1")
+def socks(w):
+    port = serve(w, "socks")
+    add_user(w, "acme/bob")
+    w.run()
+    origin = Origin(echo)
+    equal(exchange(port, b"\5\1\0"), b"\5\xff")
+    equal(exchange(port, b"\4\1" + origin.port.to_bytes(2, "big") + b"\x7f\0\0\1bob\0")[:2], b"\0\x5b")
+    for user, password in (("bob", "falsch"), ("eve", "geheim"), ("bob", "")):
+        connection, answer = socks_login(port, user, password)
+        with connection:
+            equal(answer, b"\1\1", user)
+            equal(connection.recv(1), b"", "closed")
+    # Skipping the login: the request is no login.
+    with connect(port) as client:
+        client.sendall(b"\5\1\2")
+        equal(client.recv(2), b"\5\2")
+        client.sendall(b"\5\1\0\1\x7f\0\0\1" + origin.port.to_bytes(2, "big"))
+        equal(client.recv(16), b"")
+    equal(origin.connections, 0)
+    connection, answer = socks_login(port, "bob", "geheim")
+    with connection:
+        equal(answer, b"\1\0")
+        equal(socks_connect(connection, origin.port), 0)
+        connection.sendall(b"ping")
+        equal(connection.recv(4), b"ping")
+    # Everything in one piece: what follows the password waits for it.
+    with connect(port) as client:
+        client.sendall(b"\5\1\2\1\3bob\6geheim\5\1\0\1\x7f\0\0\1" + origin.port.to_bytes(2, "big"))
+        answer = b""
+        while len(answer) < 14:
+            answer += client.recv(64)
+        equal(answer[:6], b"\5\2\1\0\5\0")
+    until(lambda: counted(w, "auth_failed") == 3 and counted(w, "auth_required") == 2, 3 * w.patience, "counted")
+
+
+@test("socks: python3-socks and curl log in")
+def socks_clients(w):
+    w.need("curl")
+    import socks as pysocks
+    port = serve(w, "socks")
+    add_user(w, "acme/bob")
+    w.run()
+    origin = Origin(answer_with())
+    contains(curl(w, "-x", f"socks5h://bob:geheim@127.0.0.1:{port}", origin.url + "/"), "hello")
+    client = pysocks.socksocket()
+    client.set_proxy(pysocks.SOCKS5, "127.0.0.1", port, username="bob", password="geheim")
+    client.settimeout(10)
+    with client:
+        client.connect(("127.0.0.1", origin.port))
+        client.sendall(b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        contains(client.recv(4096).decode(), "200 OK")
+    client = pysocks.socksocket()
+    client.set_proxy(pysocks.SOCKS5, "127.0.0.1", port, username="bob", password="x")
+    with client:
+        try:
+            client.connect(("127.0.0.1", origin.port))
+        except pysocks.ProxyError as error:
+            contains(str(error), "authentication failed")
+        else:
+            raise AssertionError("a wrong password connects")
+
+
+def open_all(w, origin):
+    """A CONNECT tunnel, a SOCKS tunnel and an idle http connection of acme's bob, all of which echo or answer."""
+    web, sox = int(w.field("acme/p", "bound_port")), int(w.field("acme/s", "bound_port"))
+    tunnel = connect(web)
+    tunnel.sendall(f"CONNECT 127.0.0.1:{origin.port} HTTP/1.1\r\nHost: x\r\n".encode() + basic("bob", "geheim") + b"\r\n")
+    contains(read_head(tunnel)[0].decode(), " 200 ")
+    relay, answer = socks_login(sox, "bob", "geheim")
+    equal(answer, b"\1\0")
+    equal(socks_connect(relay, origin.port), 0)
+    for one in (tunnel, relay):
+        one.sendall(b"ping")
+        equal(one.recv(4), b"ping")
+    return tunnel, relay
+
+
+def ends(connections, seconds):
+    began = time.monotonic()
+    for one in connections:
+        one.settimeout(seconds)
+        try:
+            equal(one.recv(1), b"")
+        except ConnectionResetError:
+            pass
+        one.close()
+    return time.monotonic() - began
+
+
+@test("live connections of a user end within a second: disabled, removed, expired, and by hand; a neighbour's go on")
+def live_users(w):
+    w.init("acme")
+    w.allow_loopback("acme")
+    w.server("http", "acme/p", "--auth", "basic", "--connect-ports", "*")
+    w.server("socks", "acme/s", "--auth", "basic")
+    add_quick_users(w, "acme", "bob", "ann")
+    w.run()
+    origin = Origin(echo)
+    neighbour, answer = socks_login(int(w.field("acme/s", "bound_port")), "ann", "geheim")
+    equal((answer, socks_connect(neighbour, origin.port)), (b"\1\0", 0))
+    ways = {
+        "disabled": lambda: w.ctl("user", "disable", "acme/bob"),
+        "by hand": lambda: w.sqlite("UPDATE user SET enabled = 0 WHERE name = 'bob'"),
+        "removed": lambda: w.ctl("user", "remove", "acme/bob"),
+        "expired": lambda: w.ctl("user", "set", "acme/bob", "expires_at=300ms"),
+    }
+    for name, act in ways.items():
+        connections = open_all(w, origin)
+        act()
+        took = ends(connections, 2.5 * w.patience)
+        w.figure(f"{name}: {took:.2f} s")
+        assert took < 1.5 * w.patience, f"{name}: {took}"
+        web = int(w.field("acme/p", "bound_port"))
+        wanted = 407 if name == "removed" else 403
+        until(lambda: get(web, "http://127.0.0.1:1/", more=basic("bob", "geheim")).status == wanted, 2 * w.patience, name)  # noqa: B023
+        if name == "removed":
+            w.ctl("user", "import", "--htpasswd", "users.txt", "-t", "acme", code=4)
+            w.ctl("user", "import", "--htpasswd", "users.txt", "-t", "acme", "--replace")
+        else:
+            w.ctl("user", "set", "acme/bob", "enabled=true", "expires_at=never")
+    until(lambda: counted(w, "user_disabled") >= 9, 3 * w.patience, "user_disabled is counted")
+    neighbour.sendall(b"ping")
+    equal(neighbour.recv(4), b"ping")
+    neighbour.close()
+
+
+@test("live connections of a tenant end within a second when it is disabled, with its own reason; another tenant's go on")
+def live_tenant(w):
+    w.init("acme", "globex")
+    w.allow_loopback("acme", "globex")
+    origin = Origin(echo)
+    ports = [w.server("tcp", f"{tenant}/t", "--backend", origin.address) for tenant in ("acme", "globex")]
+    w.run()
+    mine, other = [connect(port) for port in ports]
+    for one in (mine, other):
+        one.sendall(b"ping")
+        equal(one.recv(4), b"ping")
+    began = time.monotonic()
+    w.ctl("tenant", "disable", "acme")
+    ends([mine], 2 * w.patience)
+    assert time.monotonic() - began < 1.5 * w.patience
+    equal(w.show("acme/t")["status"], "stopped")
+    until(lambda: counted(w, "tenant_disabled") == 1, 3 * w.patience, "tenant_disabled is counted")
+    other.sendall(b"ping")
+    equal(other.recv(4), b"ping")
+    other.close()
+
+
+@test("a new password is the only one from then on; auth switched on asks those who are there already")
+def passwords_change(w):
+    port = serve(w, "http")
+    add_user(w, "acme/bob")
+    w.run()
+    origin = Origin(answer_with())
+    old, new = basic("bob", "geheim"), basic("bob", "neu")
+    with connect(port) as client:
+        ask = f"GET {origin.url}/ HTTP/1.1\r\nHost: x\r\n".encode()
+        client.sendall(ask + old + b"\r\n")
+        equal(status_of(read_answer(client)), 200)
+        w.ctl("user", "passwd", "acme/bob", "--password-stdin", input="neu\n")
+        client.sendall(ask + old + b"\r\n")
+        equal(status_of(read_answer(client)), 407)
+        client.sendall(ask + new + b"\r\n")
+        equal(status_of(read_answer(client)), 200)
+    w.ctl("server", "set", "acme/p", "auth=none")
+    echoes = Origin(echo)
+    w.ctl("server", "set", "acme/p", "config.connect_ports=*")
+    with connect(port) as tunnel:
+        tunnel.sendall(f"CONNECT 127.0.0.1:{echoes.port} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+        contains(read_head(tunnel)[0].decode(), " 200 ")
+        w.ctl("server", "set", "acme/p", "auth=basic")
+        assert ends([tunnel], 2 * w.patience) < 1.5 * w.patience
+    equal(get(port, origin.url + "/").status, 407)
+
+
+@test("rules by user: on http and socks, for names and for networks; another tenant's user of that name is somebody else")
+def rules_by_user(w):
+    w.init("acme", "globex")
+    w.allow_loopback("globex")
+    w.server("http", "acme/p", "--auth", "basic")
+    w.server("socks", "acme/s", "--auth", "basic")
+    w.server("http", "globex/p", "--auth", "basic")
+    add_quick_users(w, "acme", "bob", "ann")
+    w.ctl("user", "add", "globex/bob", "--password-stdin", input="anders\n")
+    w.ctl("acl", "add", "allow", "--user", "bob", "--to", "127.0.0.0/8", "-t", "acme")
+    w.ctl("acl", "add", "deny", "--user", "bob", "--to", "localhost", "--before", "1", "-t", "acme")
+    w.ctl("acl", "add", "deny", "--user", "nobody", "-t", "acme", code=3)
+    w.run()
+    origin = Origin(answer_with())
+    web, sox, other = [int(w.field(ref, "bound_port")) for ref in ("acme/p", "acme/s", "globex/p")]
+    equal(get(web, origin.url + "/", more=basic("bob", "geheim")).status, 200)
+    equal(get(web, origin.url + "/", more=basic("ann", "geheim")).status, 403)
+    equal(get(web, f"http://localhost:{origin.port}/", more=basic("bob", "geheim")).status, 403)
+    for user, code in (("bob", 0), ("ann", 2)):
+        connection, answer = socks_login(sox, user, "geheim")
+        with connection:
+            equal((answer, socks_connect(connection, origin.port)), (b"\1\0", code), user)
+    equal(get(other, origin.url + "/", more=basic("bob", "geheim")).status, 407, "acme's bob at globex")
+    equal(get(other, origin.url + "/", more=basic("bob", "anders")).status, 200)
+    contains(w.ctl("acl", "list", "-t", "acme").out, "USER", "bob")
+    contains(w.ctl("user", "remove", "acme/bob", code=4).err, "rules 1, 2", "acl remove")
+
+
+class Guesser:
+    """Wrong passwords for bob from one address, ten a second at most; counts the answers by status."""
+
+    def __init__(self, port, source, url):
+        self.port, self.source, self.url = port, source, url
+        self.statuses, self.stopping = {}, False
+        self.thread = threading.Thread(target=self.work, daemon=True)
+        self.thread.start()
+
+    def work(self):
+        number = 0
+        while not self.stopping:
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), 15, source_address=(self.source, 0)) as client:
+                    while not self.stopping:
+                        number += 1
+                        client.sendall(f"GET {self.url}/ HTTP/1.1\r\nHost: x\r\n".encode() +
+                                       basic("bob", f"guess {self.source} {number}") + b"\r\n")
+                        status = status_of(read_answer(client))
+                        self.statuses[status] = self.statuses.get(status, 0) + 1
+                        time.sleep(0.1)
+            except (OSError, AttributeError):
+                time.sleep(0.01)
+
+    def stop(self):
+        self.stopping = True
+
+
+@test("guessing: scrypt runs stay bounded, attempts are counted, and the right password from elsewhere works at once",
+      serial=True, timeout=120)
+def guessing(w):
+    port = serve(w, "http", "--max-connections", "4000")
+    add_user(w, "acme/bob")
+    daemon = w.run()
+    origin = Origin(answer_with())
+    equal(get(port, origin.url + "/", more=basic("bob", "geheim")).status, 200)
+    worker = w.worker_of("acme")
+    before = processes.private_dirty_kib(worker)
+    # Of each address two wait, and the others are told to come later: a thousand attempts a second.
+    guessers = [Guesser(port, "127.0.0.2", origin.url) for _ in range(60)]
+    guessers += [Guesser(port, f"127.0.1.{n % 20 + 1}", origin.url) for n in range(60)]
+    try:
+        time.sleep(6)
+        cpu, began = processes.cpu_seconds(worker), time.monotonic()
+        known = time.monotonic()
+        equal(get(port, origin.url + "/", more=basic("bob", "geheim")).status, 200, "what is known needs no check")
+        known = time.monotonic() - known
+        fresh = time.monotonic()
+        with socket.create_connection(("127.0.0.1", port), 20, source_address=("127.0.2.1", 0)) as client:
+            client.sendall(f"GET {origin.url}/ HTTP/1.1\r\nHost: x\r\n".encode() + basic("bob", "geheim") + b"\r\n")
+            equal(status_of(read_answer(client)), 200)
+        fresh = time.monotonic() - fresh
+        w.ctl("user", "add", "acme/ann", "--password-stdin", input="anders\n")
+        first = time.monotonic()
+        with socket.create_connection(("127.0.0.1", port), 20, source_address=("127.0.2.2", 0)) as client:
+            client.sendall(f"GET {origin.url}/ HTTP/1.1\r\nHost: x\r\n".encode() + basic("ann", "anders") + b"\r\n")
+            equal(status_of(read_answer(client)), 200)
+        first = time.monotonic() - first
+        time.sleep(4)
+        share = (processes.cpu_seconds(worker) - cpu) / (time.monotonic() - began)
+        after = processes.private_dirty_kib(worker)
+    finally:
+        for one in guessers:
+            one.stop()
+    answers = {}
+    for one in guessers:
+        for status, count in one.statuses.items():
+            answers[status] = answers.get(status, 0) + count
+    w.figure(f"answers {answers}, known {known * 1000:.0f} ms, known from elsewhere {fresh * 1000:.0f} ms, new user {first * 1000:.0f} ms, "
+             f"worker CPU {share:.2f} of a core, memory {before} -> {after} KiB")
+    equal(sorted(answers), [407, 429])
+    until(lambda: counted(w, "auth_failed") > 20 and counted(w, "rate_limited") > 100, 5 * w.patience, "attempts are counted")
+    assert first < 2 * w.patience, f"a newcomer waited {first:.1f} s"
+    assert after - before < 64 * 1024, f"{before} -> {after} KiB"
+    assert processes.alive(daemon)
+
+
+@test("guessing: after ten wrong passwords the next answer takes a second, then two; another user from there does not wait")
+def delays(w):
+    port = serve(w, "socks")
+    add_quick_users(w, "acme", "bob", "ann")
+    w.run()
+
+    def attempt(user, password):
+        began = time.monotonic()
+        connection, answer = socks_login(port, user, password)
+        connection.close()
+        return answer, time.monotonic() - began
+
+    for _ in range(10):
+        answer, took = attempt("bob", "x")
+        equal(answer, b"\1\1")
+        assert took < 1, took
+    answer, took = attempt("bob", "x")
+    assert answer == b"\1\1" and 0.95 < took < 1.2 * w.patience + 0.5, took
+    answer, took = attempt("ann", "geheim")
+    assert answer == b"\1\0" and took < 1, took
+    answer, took = attempt("bob", "geheim")
+    assert answer == b"\1\0" and 1.95 < took < 2.4 * w.patience + 0.5, took
+    answer, took = attempt("bob", "geheim")
+    assert answer == b"\1\0" and took < 1, "what is right is never delayed again"
+
+
+@test("a password is nowhere: not in the file, logs, audit, outputs, argv or environment of any process (U19)")
+def secrets(w):
+    w.need("sqlite3")
+    canary = "kanarienvogel-4711"
+    port = serve(w, "http", "--access-log-format", "json")
+    sox = w.server("socks", "acme/s", "--auth", "basic")
+    add_user(w, "acme/bob", canary)
+    daemon = w.run("--log-level", "trace")
+    origin = Origin(answer_with())
+    equal(get(port, origin.url + "/", more=basic("bob", canary)).status, 200)
+    equal(get(port, origin.url + "/", more=basic("bob", canary + "x")).status, 407)
+    connection, answer = socks_login(sox, "bob", canary)
+    connection.close()
+    equal(answer, b"\1\0")
+    outputs = "".join(w.ctl(*command).out for command in (
+        ("user", "list", "-o", "json"), ("user", "show", "acme/bob", "-o", "json"), ("audit", "list", "-o", "json"),
+        ("server", "show", "acme/p", "-o", "json"), ("status", "-o", "json"), ("doctor",), ("logs",), ("sql", "SELECT * FROM users")))
+    assert canary not in outputs
+    assert "$scrypt$" not in outputs
+    contains(w.ctl("audit", "list").out, "user.add")
+    encoded = base64.b64encode(f"bob:{canary}".encode())
+    for place, _, names in os.walk(w.dir):
+        for name in names:
+            path = os.path.join(place, name)
+            if not os.path.isfile(path) or name == "calls":
+                continue
+            with open(path, "rb") as file:
+                data = file.read()
+            assert canary.encode() not in data and encoded not in data, f"{path} has the password"
+    for pid in [daemon, *w.workers(daemon)]:
+        for name in ("cmdline", "environ"):
+            try:
+                with open(f"/proc/{pid}/{name}", "rb") as file:
+                    assert canary.encode() not in file.read(), f"{name} of {pid}"
+            except PermissionError:
+                pass  # not dumpable: nobody reads it
+    equal(w.ctl("sql", "SELECT count(*) FROM audit WHERE before LIKE '%$scrypt%' OR after LIKE '%$scrypt%'", "-o", "tsv",
+                "--no-headers").out.strip(), "0")
+    matches(w.value("SELECT password_hash FROM user"), r"^\$scrypt\$ln=15,r=8,p=1\$")
+
+
+@test("tls in between changes nothing: an https proxy's users are asked inside TLS alone")
+def asked_inside_tls(w):
+    w.init("acme")
+    w.allow_loopback("acme")
+    authority(w)
+    certificate(w, "proxy", "proxy.test")
+    port = w.server("https", "acme/s", "--auth", "basic", "--cert", "proxy.pem", "--key", "proxy.key")
+    add_quick_users(w, "acme", "bob")
+    w.run()
+    origin = Origin(answer_with())
+    plain = exchange(port, f"GET {origin.url}/ HTTP/1.1\r\nHost: x\r\n".encode() + basic("bob", "geheim") + b"\r\n")
+    assert b"200 OK" not in plain and b"407" not in plain, plain
+    with tls_connect(w, port, "proxy.test") as client:
+        client.sendall(f"GET {origin.url}/ HTTP/1.1\r\nHost: x\r\n".encode() + basic("bob", "geheim") + b"\r\n")
+        contains(read_head(client)[0].decode(), " 200 ")
