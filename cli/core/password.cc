@@ -76,8 +76,8 @@ Secret from_terminal(std::string_view question) {
     throw Error{ErrorKind::not_confirmed, "there is no terminal to ask for the password on"}.with_hint(
         "use --password-stdin or --password-file");
   const std::string text = std::string{question} + ": ";
+  const Unseen unseen{terminal.get()};  // before the question: what is typed at once is not lost
   say(terminal.get(), text);
-  const Unseen unseen{terminal.get()};
   return read_line(terminal.get(), true);
 }
 

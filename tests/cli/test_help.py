@@ -226,6 +226,14 @@ def readme_pipelines(w):
     run_shell(w, block("pipelines"))
 
 
+@test("README: every command about users runs", timeout=60)
+def readme_users(w):
+    w.init("acme")
+    w.server("http", "acme/web")
+    w.run()
+    run_shell(w, block("users"))
+
+
 def run_shell(w, text):
     """Runs a README block in bash with `arcusctl` and build/cli/arcusctl being the program; stops at the first failure.
     The ports it names are made free ones."""

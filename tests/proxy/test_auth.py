@@ -1,66 +1,16 @@
-"""Who may use a proxy: users, passwords, rules by user, what happens to those who may no longer, and to those who guess."""
+"""Who may use a proxy: users, passwords, rules by user, and what happens to those who may no longer."""
 import base64
 import os
-import socket
-import threading
 import time
 
-import processes
 from certificates import authority, certificate, tls_connect
 from harness import contains, equal, matches, test, until
+from logins import add_quick_users, add_user, basic, counted, serve_users, socks_connect, socks_login, status_of
 from traffic import Origin, answer_with, connect, curl, echo, exchange, get, header, read_answer, read_head
-
-# "geheim", in a millisecond: what is tested is not the time that scrypt takes.
-QUICK = "$5$rounds=1000$saltsalt$TWdBOWiYhmVJkQgbrDSNb2rxBkKSiutz24Rm5ti0vID"
-
-
-def basic(user, password, field="Proxy-Authorization"):
-    return f"{field}: Basic {base64.b64encode(f'{user}:{password}'.encode()).decode()}\r\n".encode()
-
-
-def status_of(answer):
-    return answer[0].status
-
-
-def add_user(w, ref, password="geheim", *flags):
-    w.ctl("user", "add", ref, "--password-stdin", *flags, input=password + "\n")
-
-
-def add_quick_users(w, tenant, *names):
-    w.write("users.txt", "".join(f"{name}:{QUICK}\n" for name in names))
-    w.ctl("user", "import", "--htpasswd", "users.txt", "-t", tenant)
-
-
-def serve(w, kind, *flags):
-    """A server acme/p with users, loopback open; returns its port."""
-    w.init("acme")
-    w.allow_loopback("acme")
-    return w.server(kind, "acme/p", "--auth", "basic", *flags)
-
-
-def counted(w, reason):
-    return int(w.value(f"SELECT coalesce(sum(count), 0) FROM server_reason WHERE reason = '{reason}'") or 0)
-
-
-def socks_login(port, user, password, source=None):
-    """A connection after the greeting, and the two bytes that answer user and password (b'' when closed before)."""
-    connection = socket.create_connection(("127.0.0.1", port), 15, source_address=source)
-    connection.sendall(b"\5\1\2")
-    if connection.recv(2) != b"\5\2":
-        return connection, b""
-    name, secret = user.encode(), password.encode()
-    connection.sendall(bytes([1, len(name)]) + name + bytes([len(secret)]) + secret)
-    return connection, connection.recv(2)
-
-
-def socks_connect(connection, port):
-    connection.sendall(b"\5\1\0\1\x7f\0\0\1" + port.to_bytes(2, "big"))
-    return connection.recv(10)[1]
-
 
 @test("http: 407 until user and password are right; nothing of a refused request, and no credentials, reach the origin")
 def http_basic(w):
-    port = serve(w, "http")
+    port = serve_users(w, "http")
     add_user(w, "acme/bob")
     w.run()
     origin = Origin(answer_with())
@@ -92,7 +42,7 @@ def http_basic(w):
 
 @test("http: a POST whose credentials take their time arrives whole, byte for byte, once")
 def http_body_waits(w):
-    port = serve(w, "http")
+    port = serve_users(w, "http")
     add_user(w, "acme/bob")
     w.run()
     received = []
@@ -153,7 +103,7 @@ def reverse(w):
 
 @test("socks: RFC 1929, and no way around it: SOCKS4 is 91, a client without the method gets FF, a wrong password 1")
 def socks(w):
-    port = serve(w, "socks")
+    port = serve_users(w, "socks")
     add_user(w, "acme/bob")
     w.run()
     origin = Origin(echo)
@@ -191,7 +141,7 @@ def socks(w):
 def socks_clients(w):
     w.need("curl")
     import socks as pysocks
-    port = serve(w, "socks")
+    port = serve_users(w, "socks")
     add_user(w, "acme/bob")
     w.run()
     origin = Origin(answer_with())
@@ -302,7 +252,7 @@ def live_tenant(w):
 
 @test("a new password is the only one from then on; auth switched on asks those who are there already")
 def passwords_change(w):
-    port = serve(w, "http")
+    port = serve_users(w, "http")
     add_user(w, "acme/bob")
     w.run()
     origin = Origin(answer_with())
@@ -355,114 +305,11 @@ def rules_by_user(w):
     contains(w.ctl("user", "remove", "acme/bob", code=4).err, "rules 1, 2", "acl remove")
 
 
-class Guesser:
-    """Wrong passwords for bob from one address, ten a second at most; counts the answers by status."""
-
-    def __init__(self, port, source, url):
-        self.port, self.source, self.url = port, source, url
-        self.statuses, self.stopping = {}, False
-        self.thread = threading.Thread(target=self.work, daemon=True)
-        self.thread.start()
-
-    def work(self):
-        number = 0
-        while not self.stopping:
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), 15, source_address=(self.source, 0)) as client:
-                    while not self.stopping:
-                        number += 1
-                        client.sendall(f"GET {self.url}/ HTTP/1.1\r\nHost: x\r\n".encode() +
-                                       basic("bob", f"guess {self.source} {number}") + b"\r\n")
-                        status = status_of(read_answer(client))
-                        self.statuses[status] = self.statuses.get(status, 0) + 1
-                        time.sleep(0.1)
-            except (OSError, AttributeError):
-                time.sleep(0.01)
-
-    def stop(self):
-        self.stopping = True
-
-
-@test("guessing: scrypt runs stay bounded, attempts are counted, and the right password from elsewhere works at once",
-      serial=True, timeout=120)
-def guessing(w):
-    port = serve(w, "http", "--max-connections", "4000")
-    add_user(w, "acme/bob")
-    daemon = w.run()
-    origin = Origin(answer_with())
-    equal(get(port, origin.url + "/", more=basic("bob", "geheim")).status, 200)
-    worker = w.worker_of("acme")
-    before = processes.private_dirty_kib(worker)
-    # Of each address two wait, and the others are told to come later: a thousand attempts a second.
-    guessers = [Guesser(port, "127.0.0.2", origin.url) for _ in range(60)]
-    guessers += [Guesser(port, f"127.0.1.{n % 20 + 1}", origin.url) for n in range(60)]
-    try:
-        time.sleep(6)
-        cpu, began = processes.cpu_seconds(worker), time.monotonic()
-        known = time.monotonic()
-        equal(get(port, origin.url + "/", more=basic("bob", "geheim")).status, 200, "what is known needs no check")
-        known = time.monotonic() - known
-        fresh = time.monotonic()
-        with socket.create_connection(("127.0.0.1", port), 20, source_address=("127.0.2.1", 0)) as client:
-            client.sendall(f"GET {origin.url}/ HTTP/1.1\r\nHost: x\r\n".encode() + basic("bob", "geheim") + b"\r\n")
-            equal(status_of(read_answer(client)), 200)
-        fresh = time.monotonic() - fresh
-        w.ctl("user", "add", "acme/ann", "--password-stdin", input="anders\n")
-        first = time.monotonic()
-        with socket.create_connection(("127.0.0.1", port), 20, source_address=("127.0.2.2", 0)) as client:
-            client.sendall(f"GET {origin.url}/ HTTP/1.1\r\nHost: x\r\n".encode() + basic("ann", "anders") + b"\r\n")
-            equal(status_of(read_answer(client)), 200)
-        first = time.monotonic() - first
-        time.sleep(4)
-        share = (processes.cpu_seconds(worker) - cpu) / (time.monotonic() - began)
-        after = processes.private_dirty_kib(worker)
-    finally:
-        for one in guessers:
-            one.stop()
-    answers = {}
-    for one in guessers:
-        for status, count in one.statuses.items():
-            answers[status] = answers.get(status, 0) + count
-    w.figure(f"answers {answers}, known {known * 1000:.0f} ms, known from elsewhere {fresh * 1000:.0f} ms, new user {first * 1000:.0f} ms, "
-             f"worker CPU {share:.2f} of a core, memory {before} -> {after} KiB")
-    equal(sorted(answers), [407, 429])
-    until(lambda: counted(w, "auth_failed") > 20 and counted(w, "rate_limited") > 100, 5 * w.patience, "attempts are counted")
-    assert first < 2 * w.patience, f"a newcomer waited {first:.1f} s"
-    assert after - before < 64 * 1024, f"{before} -> {after} KiB"
-    assert processes.alive(daemon)
-
-
-@test("guessing: after ten wrong passwords the next answer takes a second, then two; another user from there does not wait")
-def delays(w):
-    port = serve(w, "socks")
-    add_quick_users(w, "acme", "bob", "ann")
-    w.run()
-
-    def attempt(user, password):
-        began = time.monotonic()
-        connection, answer = socks_login(port, user, password)
-        connection.close()
-        return answer, time.monotonic() - began
-
-    for _ in range(10):
-        answer, took = attempt("bob", "x")
-        equal(answer, b"\1\1")
-        assert took < 1, took
-    answer, took = attempt("bob", "x")
-    assert answer == b"\1\1" and 0.95 < took < 1.2 * w.patience + 0.5, took
-    answer, took = attempt("ann", "geheim")
-    assert answer == b"\1\0" and took < 1, took
-    answer, took = attempt("bob", "geheim")
-    assert answer == b"\1\0" and 1.95 < took < 2.4 * w.patience + 0.5, took
-    answer, took = attempt("bob", "geheim")
-    assert answer == b"\1\0" and took < 1, "what is right is never delayed again"
-
-
 @test("a password is nowhere: not in the file, logs, audit, outputs, argv or environment of any process (U19)")
 def secrets(w):
     w.need("sqlite3")
     canary = "kanarienvogel-4711"
-    port = serve(w, "http", "--access-log-format", "json")
+    port = serve_users(w, "http", "--access-log-format", "json")
     sox = w.server("socks", "acme/s", "--auth", "basic")
     add_user(w, "acme/bob", canary)
     daemon = w.run("--log-level", "trace")
