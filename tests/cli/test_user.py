@@ -108,6 +108,6 @@ def auth_column(w):
     contains(w.ctl("server", "set", "acme/db", "auth=basic", code=(2, 4)).err, "asks for no credentials")
     contains(w.sqlite("UPDATE server SET auth = 'basic' WHERE name = 'db'", code=1).err, "server.auth: a server of this type asks for no credentials")
     contains(w.ctl("template", "show", "secure_https_proxy", "-o", "json").out.replace(" ", "").replace("\\", ""), '"auth":"basic"')
-    contains(w.ctl("sql", "SELECT problem, try FROM problems").out, "no user who may log in", "arcusctl user add NAME -t acme")
+    contains(w.ctl("sql", "SELECT problem, try FROM problems", "-o", "tsv").out, "no user who may log in", "arcusctl user add NAME -t acme")
     w.ctl("user", "add", "acme/bob", "--generate")
-    assert "no user who may log in" not in w.ctl("sql", "SELECT problem FROM problems").out
+    assert "no user who may log in" not in w.ctl("sql", "SELECT problem FROM problems", "-o", "tsv").out
