@@ -2,6 +2,7 @@
 #include "cli/core/results.h"
 #include "cli/core/rows.h"
 #include "cli/core/targets.h"
+#include "cli/explain.h"
 #include "lib/base/error.h"
 #include "lib/base/units.h"
 #include "lib/registry/rules.h"
@@ -169,6 +170,11 @@ constinit const Command commands[] = {
      move::signature,
      move::run,
      {.mutating = true, .waits = true, .examples = move::examples}},
+    {"test",
+     "who may go where, and which rule decides (explain)",
+     explain::signature,
+     explain::run,
+     {.examples = explain::examples, .exits = explain::exits, .details = explain::details}},
     {"remove",
      "take a rule away",
      remove::signature,

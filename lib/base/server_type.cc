@@ -50,14 +50,18 @@ static std::string range_text(const OptionSpec& spec) {
   return std::to_string(spec.min) + " to " + std::to_string(spec.max);
 }
 
-/// True for a list of at least one word, each of them in `words`. Commas and blanks separate; the marks of a
-/// JSON array do not count.
-static bool is_list_of(std::string_view list, std::span<const std::string_view> words) {
-  std::string plain{list};
+/// The words of a list. Commas and blanks separate; the marks of a JSON array do not count.
+static std::vector<std::string> words_of(std::string plain) {
   std::ranges::replace_if(
       plain, [](char c) { return std::string_view{"[]\" "}.find(c) != std::string_view::npos; }, ',');
-  std::vector<std::string> parts = split(plain, ',');
-  std::erase(parts, "");
+  std::vector<std::string> words = split(plain, ',');
+  std::erase(words, "");
+  return words;
+}
+
+/// True for a list of at least one word, each of them in `words`.
+static bool is_list_of(std::string_view list, std::span<const std::string_view> words) {
+  const std::vector<std::string> parts = words_of(std::string{list});
   return !parts.empty() && std::ranges::all_of(parts, [&](const std::string& part) {
     return std::ranges::find(words, part) != words.end();
   });
@@ -103,5 +107,7 @@ std::int64_t Options::integer(std::string_view key) const {
 }
 
 bool Options::boolean(std::string_view key) const { return text(key) == "true"; }
+
+std::vector<std::string> Options::list(std::string_view key) const { return words_of(to_lower(text(key))); }
 
 }  // namespace arcus

@@ -5,6 +5,7 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "lib/base/reason.h"
 
@@ -26,6 +27,8 @@ struct OptionSpec {
 
 std::string_view name_of(OptionSpec::Kind kind) noexcept;
 
+class Options;
+
 /// What the registry and the command line need to know of a protocol; the data plane adds the handler
 /// (lib/runtime/protocol.h).
 struct ServerType {
@@ -40,6 +43,9 @@ struct ServerType {
   bool forwards =
       false;  ///< the client chooses the destination: destination guard and open-proxy guard apply
   bool takes_users = false;  ///< can ask its clients for credentials
+  /// May a client ask for that port with that method (empty = not HTTP)? By the type's own options; nullptr =
+  /// any port.
+  Reason (*judge_port)(const Options& options, std::string_view method, std::uint16_t port) = nullptr;
   std::string_view default_health = "tcp";
   std::span<const OptionSpec> options{};
 };
@@ -73,6 +79,8 @@ class Options {
   std::string_view text(std::string_view key) const;
   std::int64_t integer(std::string_view key) const;  ///< integers, sizes (bytes) and durations (milliseconds)
   bool boolean(std::string_view key) const;
+  /// The words of a list: separated by commas or blanks, lower case, JSON's brackets and quotes left out.
+  std::vector<std::string> list(std::string_view key) const;
 
  private:
   std::span<const OptionSpec> specs_;

@@ -67,9 +67,9 @@ static Meaning meaning_of(Reason reason) noexcept {
       return {505, "http_request_error"};
     case Reason::auth_required:
     case Reason::auth_failed:
-    case Reason::user_disabled:
       return {407, "http_request_denied"};
     case Reason::acl_denied:
+    case Reason::user_disabled:
     case Reason::tenant_disabled:
     case Reason::killed:
       return {403, "http_request_denied"};

@@ -61,6 +61,9 @@ class WorkerFacts {
   std::vector<std::uint16_t> all_ports_;  ///< of all workers, in order
 };
 
+/// Rules in the form that a Policy is made of.
+std::vector<policy::RuleText> rule_texts(const std::vector<wire::RuleConfig>& rules);
+
 /// One server as its threads see it: immutable, shared, replaced whole by a reload.
 struct ServerConfig {
   wire::ServerConfig wire;

@@ -95,7 +95,7 @@ static std::vector<BackendSpec> specs_of(const wire::ServerConfig& server, bool 
   return specs;
 }
 
-static std::vector<policy::RuleText> rules_of(const std::vector<wire::RuleConfig>& rules) {
+std::vector<policy::RuleText> rule_texts(const std::vector<wire::RuleConfig>& rules) {
   std::vector<policy::RuleText> texts;
   for (const wire::RuleConfig& rule : rules) {
     texts.push_back({.number = rule.number,
@@ -137,7 +137,7 @@ ServerEntry& ServerTable::put_server(const wire::ServerConfig& server) {
   config->proxy_out = proxy_version_of(server.proxy_protocol_out);
   config->preamble = PreambleConfig::make(server, **protocol, old ? old->config.get() : nullptr);
   config->policy =
-      std::make_shared<const policy::Policy>(rules_of(server.rules), rules_of(owner.config->rules));
+      std::make_shared<const policy::Policy>(rule_texts(server.rules), rule_texts(owner.config->rules));
   if (server.auth != "none") {
     if (server.auth != "basic")
       throw Error{ErrorKind::failed, "auth is none or basic, not \"" + server.auth + "\""};

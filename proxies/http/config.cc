@@ -4,6 +4,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/text.h"
+#include "lib/policy/guard.h"
 
 namespace arcus::http {
 
@@ -14,17 +15,25 @@ static ForwardedFor forwarded_mode(std::string_view word, bool reverse) noexcept
   return word == "auto" && reverse ? ForwardedFor::replace : ForwardedFor::remove;
 }
 
-/// The words of a list: separated by commas or blanks, lower case, JSON's brackets and quotes left out.
-static std::vector<std::string> words_of(std::string_view list) {
-  std::string plain = to_lower(list);
-  std::ranges::replace_if(
-      plain, [](char c) { return c == '[' || c == ']' || c == '"' || c == ' '; }, ',');
-  std::vector<std::string> words = split(plain, ',');
-  std::erase(words, "");
-  return words;
+ConnectPorts::ConnectPorts(const Options& options) {
+  for (const std::string& word : options.list("connect_ports")) {
+    const auto port = parse_port(word);
+    if (!port && word != "*") throw Error(ErrorKind::failed, "connect_ports: '" + word + "' is not a port");
+    if (port) ports_.push_back(*port);
+    any_ = any_ || !port;
+  }
 }
 
-HttpConfig::HttpConfig(const ServerConfig& config) {
+bool ConnectPorts::contains(std::uint16_t port) const noexcept {
+  return any_ || std::ranges::find(ports_, port) != ports_.end();
+}
+
+Reason judge_port(const ConnectPorts& connect, bool is_connect, std::uint16_t port) noexcept {
+  const bool open = is_connect ? connect.contains(port) : !policy::is_bad_http_port(port);
+  return open ? Reason::ok : Reason::destination_denied;
+}
+
+HttpConfig::HttpConfig(const ServerConfig& config) : connect_ports(config.options) {
   for (const Backend& backend : config.backends->all()) {
     backend_literals.push_back(IpAddress::parse(backend.spec.host));
     reverse = true;
@@ -34,18 +43,8 @@ HttpConfig::HttpConfig(const ServerConfig& config) {
   forwarded_for = forwarded_mode(config.options.text("forwarded_for"), reverse);
   // A token of this server's own: two proxies of one registry in a row are no loop.
   if (config.options.boolean("via")) via = config.facts->instance() + "-" + config.wire.id.substr(0, 6);
-  upgrades = words_of(config.options.text("upgrade"));
+  upgrades = config.options.list("upgrade");
   pool_idle_per_host = static_cast<std::size_t>(config.options.integer("pool_idle_per_host"));
-  for (const std::string& word : words_of(config.options.text("connect_ports"))) {
-    const auto port = parse_port(word);
-    if (!port && word != "*") throw Error(ErrorKind::failed, "connect_ports: '" + word + "' is not a port");
-    if (port) connect_ports_.push_back(*port);
-    connect_any_ = connect_any_ || !port;
-  }
-}
-
-bool HttpConfig::may_connect(std::uint16_t port) const noexcept {
-  return connect_any_ || std::ranges::find(connect_ports_, port) != connect_ports_.end();
 }
 
 std::string_view HttpConfig::upgrade_of(std::string_view list) const noexcept {

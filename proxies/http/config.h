@@ -48,6 +48,21 @@ inline constexpr std::array http_option_table{
 };
 static_assert(std::ranges::is_sorted(http_option_table, {}, &OptionSpec::key));
 
+/// The ports CONNECT may reach.
+class ConnectPorts {
+ public:
+  /// Throws Error (failed) for an option that cannot be read.
+  explicit ConnectPorts(const Options& options);
+  bool contains(std::uint16_t port) const noexcept;
+
+ private:
+  std::vector<std::uint16_t> ports_;
+  bool any_ = false;
+};
+
+/// ok, or destination_denied for a port that no client may ask for.
+Reason judge_port(const ConnectPorts& connect, bool is_connect, std::uint16_t port) noexcept;
+
 /// A server's options, ready for use.
 class HttpConfig final : public ProtocolConfig {
  public:
@@ -57,19 +72,15 @@ class HttpConfig final : public ProtocolConfig {
   /// A load balancer: requests go to the backends, or where the table of names says, never elsewhere.
   bool reverse = false;
   policy::Routes routes;  ///< by Host; empty = all go to the backends
+  ConnectPorts connect_ports;
   ForwardedFor forwarded_for = ForwardedFor::remove;
   std::string via;                    ///< our token; empty = no Via
   std::vector<std::string> upgrades;  ///< lower case
   std::size_t pool_idle_per_host = 64;
   std::vector<std::optional<IpAddress>> backend_literals;  ///< by index in the set; no value = a name
 
-  bool may_connect(std::uint16_t port) const noexcept;
   /// The word of `list` (an Upgrade field) that may be switched to; empty when none may.
   std::string_view upgrade_of(std::string_view list) const noexcept;
-
- private:
-  std::vector<std::uint16_t> connect_ports_;
-  bool connect_any_ = false;
 };
 
 }  // namespace arcus::http

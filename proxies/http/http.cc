@@ -11,6 +11,10 @@ static std::shared_ptr<const ProtocolConfig> make_config(const ServerConfig& con
   return std::make_shared<const http::HttpConfig>(config);
 }
 
+static Reason judge_port(const Options& options, std::string_view method, std::uint16_t port) {
+  return http::judge_port(http::ConnectPorts(options), method == "CONNECT", port);
+}
+
 static std::unique_ptr<Handler> make_handler(ServerOnThread& server) {
   return std::make_unique<http::HttpHandler>(server);
 }
@@ -23,6 +27,7 @@ constinit const Protocol http_protocol{
              .takes_backends = true,
              .forwards = true,
              .takes_users = true,
+             .judge_port = judge_port,
              .options = http::http_option_table},
     .make_config = make_config,
     .make_handler = make_handler,
@@ -37,6 +42,7 @@ constinit const Protocol https_protocol{
              .needs_certificate = true,
              .forwards = true,
              .takes_users = true,
+             .judge_port = judge_port,
              .options = http::http_option_table},
     .alpn = "http/1.1",
     .make_config = make_config,

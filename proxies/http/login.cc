@@ -79,7 +79,7 @@ void HttpSession::on_login(Reason reason) {
 bool HttpSession::ask_for_credentials(Reason reason) {
   static constexpr OwnField retry[] = {{"Retry-After", "1"}};
   if (reason == Reason::rate_limited) return reply(429, reason, retry), false;
-  if (reason == Reason::user_disabled) return reply(403, reason), false;
+  if (reason == Reason::user_disabled) return reply(status_of(reason), reason), false;
   const bool reverse = config().reverse;
   const std::string challenge =
       "Basic realm=\"" + connection_.config().tenant->name + "\", charset=\"UTF-8\"";

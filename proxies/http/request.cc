@@ -130,10 +130,9 @@ bool HttpSession::admit_forward(const RequestHead& head) {
   exchange.port = head.target.authority.port;
   exchange.guarded = true;
   exchange.literal = head.target.authority.literal;
-  const bool open = head.method == Method::connect ? config().may_connect(exchange.port)
-                                                   : !policy::is_bad_http_port(exchange.port);
-  if (!open) {
-    reply(403, Reason::destination_denied);
+  const Reason port = judge_port(config().connect_ports, head.method == Method::connect, exchange.port);
+  if (port != Reason::ok) {
+    reply(403, port);
     return false;
   }
   const auto decision = decide_early(connection_.config());

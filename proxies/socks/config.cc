@@ -25,16 +25,6 @@ constexpr std::array command_words{CommandWord{"bind", Command::bind},
                                    CommandWord{"connect", Command::connect},
                                    CommandWord{"udp", Command::associate}};
 
-/// The words of a list: separated by commas or blanks, lower case, JSON's brackets and quotes left out.
-std::vector<std::string> words_of(std::string_view list) {
-  std::string plain = to_lower(list);
-  std::ranges::replace_if(
-      plain, [](char c) { return c == '[' || c == ']' || c == '"' || c == ' '; }, ',');
-  std::vector<std::string> words = split(plain, ',');
-  std::erase(words, "");
-  return words;
-}
-
 [[noreturn]] void refuse(std::string_view key, std::string_view value, std::string_view wanted) {
   throw Error(ErrorKind::failed,
               std::string{key}.append(": '").append(value).append("' is not ").append(wanted));
@@ -51,25 +41,33 @@ PortRange read_ports(std::string_view text) {
 
 }  // namespace
 
+DeniedPorts::DeniedPorts(const Options& options) {
+  for (const std::string& word : options.list("denied_ports")) {
+    const auto port = parse_port(word);
+    if (!port) refuse("denied_ports", word, "a port");
+    ports_.push_back(*port);
+  }
+}
+
+bool DeniedPorts::contains(std::uint16_t port) const noexcept {
+  return std::ranges::find(ports_, port) != ports_.end();
+}
+
 SocksConfig::SocksConfig(const ServerConfig& config)
-    : method(config.users ? Method::password : Method::none),
+    : denied_ports(config.options),
+      method(config.users ? Method::password : Method::none),
       bind_timeout(config.options.integer("bind_timeout")),
       udp_timeout(config.options.integer("udp_timeout")),
       udp_ports(read_ports(config.options.text("udp_ports"))) {
-  for (const std::string& word : words_of(config.options.text("versions"))) {
+  for (const std::string& word : config.options.list("versions")) {
     const auto* row = std::ranges::find(version_words, word, &VersionWord::word);
     if (row == version_words.end()) refuse("versions", word, "4, 4a or 5");
     versions_[static_cast<std::size_t>(row->version)] = true;
   }
-  for (const std::string& word : words_of(config.options.text("commands"))) {
+  for (const std::string& word : config.options.list("commands")) {
     const auto* row = std::ranges::find(command_words, word, &CommandWord::word);
     if (row == command_words.end()) refuse("commands", word, "connect, bind or udp");
     commands_[static_cast<std::size_t>(row->command)] = true;
-  }
-  for (const std::string& word : words_of(config.options.text("denied_ports"))) {
-    const auto port = parse_port(word);
-    if (!port) refuse("denied_ports", word, "a port");
-    denied_ports_.push_back(*port);
   }
   if (std::ranges::none_of(versions_, [](bool on) { return on; }))
     throw Error(ErrorKind::failed, "versions: a socks server needs at least one");

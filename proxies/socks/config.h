@@ -57,12 +57,24 @@ struct PortRange {
   std::uint16_t last = 0;  ///< 0 = any
 };
 
+/// The ports nobody may reach.
+class DeniedPorts {
+ public:
+  /// Throws Error (failed) for an option that cannot be read.
+  explicit DeniedPorts(const Options& options);
+  bool contains(std::uint16_t port) const noexcept;
+
+ private:
+  std::vector<std::uint16_t> ports_;
+};
+
 /// A server's options, ready for use.
 class SocksConfig final : public ProtocolConfig {
  public:
   /// Throws Error (failed) for an option that cannot be read.
   explicit SocksConfig(const ServerConfig& config);
 
+  DeniedPorts denied_ports;
   /// What a SOCKS5 client must offer. SOCKS4, which has no authentication, is served with `none` only.
   Method method = Method::none;
   std::chrono::milliseconds bind_timeout{120'000};
@@ -75,14 +87,10 @@ class SocksConfig final : public ProtocolConfig {
     return versions_[static_cast<std::size_t>(version)] && (version == Version::v5 || method == Method::none);
   }
   bool serves(Command command) const noexcept { return commands_[static_cast<std::size_t>(command)]; }
-  bool is_denied(std::uint16_t port) const noexcept {
-    return std::ranges::find(denied_ports_, port) != denied_ports_.end();
-  }
 
  private:
   std::array<bool, 3> versions_{};
   std::array<bool, 4> commands_{};
-  std::vector<std::uint16_t> denied_ports_;
 };
 
 inline const SocksConfig& config_of(const ServerConfig& config) noexcept {

@@ -18,7 +18,7 @@ Reason judge_client(const ServerConfig& config, const Asked& asked) {
 }
 
 Reason judge(const ServerConfig& config, const Asked& asked) {
-  if (config_of(config).is_denied(asked.port)) return Reason::destination_denied;
+  if (config_of(config).denied_ports.contains(asked.port)) return Reason::destination_denied;
   if (config.policy->empty()) return Reason::ok;
   const policy::Decision decision = config.policy->decide(question(asked), nullptr);
   return decision.verdict == policy::Verdict::deny ? decision.reason : Reason::ok;

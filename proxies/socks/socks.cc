@@ -20,6 +20,10 @@ class SocksHandler final : public Handler {
   }
 };
 
+Reason judge_port(const Options& options, std::string_view, std::uint16_t port) {
+  return socks::DeniedPorts(options).contains(port) ? Reason::destination_denied : Reason::ok;
+}
+
 std::unique_ptr<Handler> make_handler(ServerOnThread& server) {
   return std::make_unique<SocksHandler>(server);
 }
@@ -39,6 +43,7 @@ constinit const Protocol socks_protocol{
              .takes_backends = true,
              .forwards = true,
              .takes_users = true,
+             .judge_port = judge_port,
              .options = socks::socks_option_table},
     .make_config = make_config,
     .make_handler = make_handler,
