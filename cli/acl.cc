@@ -3,6 +3,7 @@
 #include "cli/core/rows.h"
 #include "cli/core/targets.h"
 #include "cli/explain.h"
+#include "cli/user.h"
 #include "lib/base/error.h"
 #include "lib/base/units.h"
 #include "lib/registry/rules.h"
@@ -88,15 +89,16 @@ int run(Context& context, const Args& args) {
   const auto text = [&](const Arg<std::string_view>& arg) {
     return args.has(arg) ? std::optional{std::string{args[arg]}} : std::nullopt;
   };
-  const registry::RuleSpec spec{.action = std::string{args[action]},
-                                .client = text(client),
-                                .user = text(user),
-                                .to = text(to),
-                                .port = text(port),
-                                .method = text(method),
-                                .time_window = text(time_window),
-                                .comment = std::string{args[comment]},
-                                .before = args.given(before)};
+  const registry::RuleSpec spec{
+      .action = std::string{args[action]},
+      .client = text(client),
+      .user = args.has(user) ? std::optional{bare_user(args[user], tenant.name)} : std::nullopt,
+      .to = text(to),
+      .port = text(port),
+      .method = text(method),
+      .time_window = text(time_window),
+      .comment = std::string{args[comment]},
+      .before = args.given(before)};
   registry::Rule rule;
   std::vector<registry::Server> servers;
   context.change([&](Database& db) {

@@ -10,6 +10,7 @@
 #include "cli/core/rows.h"
 #include "cli/core/targets.h"
 #include "cli/explain.h"
+#include "cli/user.h"
 #include "lib/base/address.h"
 #include "lib/base/error.h"
 #include "lib/base/text.h"
@@ -76,11 +77,11 @@ struct Judges {
   std::vector<IpAddress> own_addresses;
   std::vector<std::uint16_t> own_ports;
   std::int64_t connections = 0;
-  bool has_backends = false;
+  std::vector<HostPort> backends;  ///< of role origin
   bool has_parents = false;
 };
 
-bool chooses_destination(const Judges& judges) { return judges.type->forwards && !judges.has_backends; }
+bool chooses_destination(const Judges& judges) { return judges.type->forwards && judges.backends.empty(); }
 
 Judges load(Context& context, const registry::Server& target) {
   registry::Desired desired = registry::load_desired(context.db());
@@ -89,8 +90,15 @@ Judges load(Context& context, const registry::Server& target) {
     if (row.state.bound_port) out.own_ports.push_back(static_cast<std::uint16_t>(*row.state.bound_port));
     if (row.server.id == target.id) out.server = std::move(row);
   }
-  for (const registry::DesiredTenant& row : desired.tenants)
-    if (row.tenant.id == target.tenant_id) out.tenant = daemon::tenant_config(row);
+  std::vector<registry::Rule> tenant_rules;
+  for (const registry::DesiredTenant& row : desired.tenants) {
+    if (row.tenant.id != target.tenant_id) continue;
+    out.tenant = daemon::tenant_config(row);
+    tenant_rules = row.rules;
+  }
+  for (const std::vector<registry::Rule>* rules : {&out.server.rules, &tenant_rules})
+    if (const auto problems = daemon::problems_of(*rules); !problems.empty())
+      throw Error{ErrorKind::failed, problems.front()};
   const wire::ServerConfig config = daemon::server_config(out.server);
   out.type = context.catalog().find_type(config.type);
   if (out.type == nullptr) throw Error{ErrorKind::failed, "no server type '" + config.type + "'"};
@@ -98,8 +106,12 @@ Judges load(Context& context, const registry::Server& target) {
   out.policy = std::make_unique<policy::Policy>(rule_texts(config.rules), rule_texts(out.tenant.rules));
   if (config.auth != "none") out.users = std::make_unique<UserTable>(out.tenant.users);
   for (const wire::RouteConfig& route : config.routes) out.routes.add(route.pattern, route.target);
-  for (const wire::BackendConfig& backend : config.backends)
-    (backend.role == "origin" ? out.has_backends : out.has_parents) = true;
+  for (const wire::BackendConfig& backend : config.backends) {
+    if (backend.role == "origin")
+      out.backends.push_back({backend.host, backend.port});
+    else
+      out.has_parents = true;
+  }
   for (const std::string& text : daemon::read_resolver_facts().local_addresses)
     if (const auto one = IpAddress::parse(text)) out.own_addresses.push_back(*one);
   const registry::Rows rows = registry::servers_full(context.db(), {target.id});
@@ -152,13 +164,16 @@ int read_minute(std::string_view text) {
   return hour * 60 + minute;
 }
 
-Question read_question(const Args& args, const Judges& judges) {
+Question read_question(const Context& context, const Args& args, const Judges& judges) {
   Question question;
   const auto from = IpAddress::parse(args[client]);
   if (!from) throw Error{ErrorKind::usage, "--client: an address, not '" + std::string{args[client]} + "'"};
   question.client = *from;
-  question.user = args[user];
+  if (judges.users) question.user = bare_user(args[user], judges.tenant.name);
   question.method = args[method];
+  if (args.has(user) && !judges.users)
+    context.note("nobody logs in at " + judges.server.server.reference() +
+                 " (auth none): rules by user match nobody");
   if (args.has(at)) {
     question.minute = read_minute(args[at]);
   }
@@ -230,7 +245,7 @@ Step look_at_listener(const Judges& judges) {
 }
 
 Step look_at_client(const Judges& judges, const Question& question) {
-  const bool in = judges.policy->admits(question.client);
+  const bool in = judges.policy->admits(question.client, question.minute);
   return {.name = "client",
           .what = question.client.to_string() +
                   (in ? ": may enter" : ": allow rules name clients, none of them this one"),
@@ -248,10 +263,23 @@ Step look_at_user(const Judges& judges, const Question& question) {
   return step;
 }
 
-/// Where the operator sends clients: names are judged, and addresses of backends that are known as such.
-void look_at_backends(const Judges& judges, const Question& question, std::vector<Step>& steps) {
+/// Where the operator sends clients. http judges the name alone; the others every address that they dial too.
+void look_at_backends(const Judges& judges, const Question& question, const std::vector<HostPort>& targets,
+                      std::vector<Step>& steps) {
+  if (judges.type->forwards && question.method == "CONNECT") {
+    steps.push_back({.name = "method",
+                     .what = "a server with backends opens no tunnels",
+                     .verdict = "deny",
+                     .reason = Reason::unsupported_method});
+    return;
+  }
   steps.push_back(step_of("to", question.host.empty() ? "the backends" : question.host,
                           judges.policy->decide(question.request(), nullptr)));
+  if (judges.type->forwards || steps.back().verdict == "deny") return;
+  for (const HostPort& target : targets)
+    for (const IpAddress& one : resolve(target.host))
+      steps.push_back(step_of("address", Endpoint{one, target.port}.to_string(),
+                              judges.policy->decide(question.request(), &one)));
 }
 
 void look_at_address(const Judges& judges, const Question& question, const IpAddress& one,
@@ -298,25 +326,31 @@ void look_at_destination(const Judges& judges, const Question& question, std::sp
 void look_at_route(const Judges& judges, Question question, std::span<const IpAddress> known,
                    std::vector<Step>& steps) {
   const policy::Route* route = judges.routes.find(question.host);
-  const bool rejected = route != nullptr && route->kind == policy::RouteKind::reject;
-  if (route == nullptr && !judges.has_backends) {
+  const auto add = [&](std::string_view what, Reason reason) {
+    const std::string name = question.host.empty() ? "no server name" : question.host;
     steps.push_back({.name = "route",
-                     .what = question.host + ": no route",
-                     .verdict = "deny",
-                     .reason = Reason::no_route});
-  } else if (rejected) {
-    steps.push_back({.name = "route",
-                     .what = question.host + ": rejected",
-                     .verdict = "deny",
-                     .reason = Reason::acl_denied});
-  } else if (route != nullptr && route->kind == policy::RouteKind::passthrough) {
+                     .what = name + ": " + std::string{what},
+                     .verdict = reason == Reason::ok ? "ok" : "deny",
+                     .reason = reason});
+  };
+  const bool passes = route != nullptr && route->kind == policy::RouteKind::passthrough;
+  // Without routes backends serve every name.
+  if (route == nullptr && judges.routes.empty()) {
+    add("to the backends", Reason::ok);
+    look_at_backends(judges, question, judges.backends, steps);
+  } else if (route == nullptr || (passes && question.host.empty())) {
+    add("no route", question.host.empty() ? Reason::no_sni : Reason::no_route);
+  } else if (route->kind == policy::RouteKind::reject) {
+    add("rejected", Reason::acl_denied);
+  } else if (passes) {
     question.port = static_cast<std::uint16_t>(judges.options.integer("passthrough_port"));
-    steps.push_back({.name = "route", .what = question.host + ": passed through", .verdict = "ok"});
+    add("passed through", Reason::ok);
     look_at_destination(judges, question, known, steps);
   } else {
-    steps.push_back(
-        {.name = "route", .what = question.host + ": to where the operator says", .verdict = "ok"});
-    look_at_backends(judges, question, steps);
+    add("to where the operator says", Reason::ok);
+    const bool fixed = route->kind == policy::RouteKind::endpoint;
+    look_at_backends(judges, question,
+                     fixed ? std::vector{HostPort{route->host, route->port}} : judges.backends, steps);
   }
 }
 
@@ -348,7 +382,7 @@ std::vector<Step> look(const Args& args, const Judges& judges, const Question& q
     else if (chooses_destination(judges))
       look_at_destination(judges, question, known, steps);
     else
-      look_at_backends(judges, question, steps);
+      look_at_backends(judges, question, judges.backends, steps);
   }
   deciding(steps).decides = true;
   return steps;
@@ -358,27 +392,29 @@ std::vector<Step> look(const Args& args, const Judges& judges, const Question& q
 std::string outcome_of(const Judges& judges, const Step& step) {
   if (step.reason == Reason::ok) return "allow";
   std::string out = "deny: " + std::string{name_of(step.reason)};
-  if (judges.type->judge_port != nullptr && judges.server.server.type != "socks") {
+  const bool is_cut = step.name == "client" && judges.type->needs_certificate;  // before anything was said
+  if (judges.type->judge_port != nullptr && judges.server.server.type != "socks" && !is_cut) {
     const bool asks = step.reason == Reason::auth_required || step.reason == Reason::auth_failed;
-    out +=
-        ", status " + std::to_string(asks ? (judges.has_backends ? 401 : 407) : http::status_of(step.reason));
+    out += ", status " +
+           std::to_string(asks ? (judges.backends.empty() ? 407 : 401) : http::status_of(step.reason));
   }
   return out;
 }
 
 void print(Context& context, const Judges& judges, const std::vector<Step>& steps, const Step& decides) {
   const std::string outcome = outcome_of(judges, decides);
-  if (context.out().json()) {
+  if (context.out().machine() && !context.quiet()) {
+    static constexpr Column columns[] = {
+        {"server"}, {"verdict"}, {"reason"}, {"outcome"}, {"steps", "", Show::full, Unit::json}};
     nlohmann::ordered_json all = nlohmann::ordered_json::array();
     for (const Step& step : steps)
       all.push_back(
           {{"step", step.name}, {"what", step.what}, {"verdict", step.verdict}, {"decides", step.decides}});
-    const nlohmann::ordered_json out{{"server", judges.server.server.reference()},
-                                     {"verdict", decides.reason == Reason::ok ? "allow" : "deny"},
-                                     {"reason", name_of(decides.reason)},
-                                     {"outcome", outcome},
-                                     {"steps", all}};
-    context.out().json_text(out.dump(2, ' ', false, nlohmann::json::error_handler_t::replace));
+    Table table{columns};
+    table.add(judges.server.server.reference(), decides.reason == Reason::ok ? "allow" : "deny",
+              std::string{name_of(decides.reason)}, outcome,
+              JsonText{all.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)});
+    context.out().object(table);
     return;
   }
   if (!context.quiet()) {
@@ -416,7 +452,7 @@ const ArgInfo* const signature[7] = {&target::ref, &client, &user, &to, &method,
 int run(Context& context, const Args& args) {
   const registry::Server server = find_target(context, args[target::ref]);
   const Judges judges = load(context, server);
-  std::vector<Step> steps = look(args, judges, read_question(args, judges));
+  std::vector<Step> steps = look(args, judges, read_question(context, args, judges));
   const Step& decides = *std::ranges::find_if(steps, &Step::decides);
   print(context, judges, steps, decides);
   return decides.reason == Reason::ok ? exit_code::ok : exit_code::failed;

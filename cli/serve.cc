@@ -4,20 +4,27 @@
 #include <cerrno>
 #include <filesystem>
 
+#include "cli/catalog.h"
+#include "cli/core/password.h"
 #include "cli/launch.h"
 #include "cli/server.h"
 #include "lib/base/error.h"
 #include "lib/base/text.h"
+#include "lib/crypto/password.h"
 #include "lib/db/database.h"
 #include "lib/registry/catalog.h"
 #include "lib/registry/mutation.h"
 #include "lib/registry/spec.h"
 #include "lib/registry/tenants.h"
+#include "lib/registry/users.h"
 
 namespace arcus::cli {
 namespace {
 
 constexpr std::string_view tenant_name = "serve";
+
+constexpr Arg<std::string_view> user{
+    "--user", "who may use it; the password is asked for", {.metavar = "NAME", .group = "access"}};
 
 /// A directory only we can enter; gone with its content at the end.
 class PrivateFolder {
@@ -48,8 +55,18 @@ Args with_name(const Args& args, const ServerType& type) {
   return Args{std::move(entries)};
 }
 
+/// The one user of the server, when it shall have one.
+std::optional<registry::User> read_user(const Args& args) {
+  if (!args.has(user)) return std::nullopt;
+  registry::User row{.name = std::string{args[user]}};
+  row.password_hash = hash_password(read_password(args, row.name, false).text());
+  return row;
+}
+
 registry::Server register_server(Context& context, const Args& args, const ServerType& type) {
   registry::ServerSpec spec = server::read_spec(context, with_name(args, type));
+  const auto one = read_user(args);
+  if (one) spec.assignments.push_back({"auth", "basic"});
   spec.tenant = tenant_name;
   spec.start = true;
   const bool names_port = std::ranges::any_of(spec.assignments, [](const auto& given) {
@@ -59,7 +76,8 @@ registry::Server register_server(Context& context, const Args& args, const Serve
     spec.assignments.push_back({"listen_port", std::to_string(type.default_port)});
   registry::Server server;
   context.change([&](Database& db) {
-    registry::add_tenant(db, {.name = std::string{tenant_name}});
+    const registry::Tenant tenant = registry::add_tenant(db, {.name = std::string{tenant_name}});
+    if (one) registry::add_user(db, tenant.id, *one);
     server = registry::add_server(db, context.catalog(), spec);
   });
   return server;
@@ -110,9 +128,24 @@ int run(Context& context, const Args& args) {
   return code;
 }
 
+/// The flags of `server add`, and the user.
+std::vector<const ArgInfo*> variant_args(std::string_view variant) {
+  std::vector<const ArgInfo*> list = server::add_variants.args(variant);
+  const ServerType* type = variant.empty() ? nullptr : catalog().find_type(variant);
+  if (type == nullptr || type->takes_users)
+    list.insert(list.end(), {&user, &password::from_stdin, &password::from_file});
+  return list;
+}
+
+constexpr Variants variants{[] { return server::add_variants.names(); },
+                            [](std::string_view word) { return server::add_variants.summary(word); },
+                            variant_args,
+                            [](std::string_view word) { return server::add_variants.canonical(word); }};
+
 constexpr const ArgInfo* signature[] = {&server::type};
 constexpr Example examples[] = {
     {"arcusctl serve http --port 8080", "an HTTP proxy on 127.0.0.1:8080, its access log on stdout"},
+    {"arcusctl serve socks --user bob", "asks for bob's password"},
     {"arcusctl serve tcp --port 9000 --backend 127.0.0.1:5432", "a TCP forwarder"},
 };
 
@@ -121,7 +154,7 @@ constexpr Command commands[] = {
      "one proxy at once, without a registry",
      signature,
      run,
-     {.needs_db = false, .examples = examples, .variants = &server::add_variants}},
+     {.needs_db = false, .examples = examples, .variants = &variants}},
 };
 
 }  // namespace

@@ -70,8 +70,16 @@ int run_clone(Context& context, const Args& args) {
     spec.backends.push_back(registry::parse_backend(registry::backend_text(known)));
   for (const registry::Route& known : registry::list_routes(context.db(), source.id))
     spec.routes.push_back({known.pattern, known.target});
-  for (const registry::Rule& known : registry::list_rules(context.db(), source.tenant_id))
-    if (known.server_id == source.id) spec.rules.push_back(registry::rule_spec(known));
+  for (const registry::Rule& known : registry::list_rules(context.db(), source.tenant_id)) {
+    if (known.server_id != source.id) continue;
+    if (known.user && spec.tenant != source.tenant)
+      throw Error{ErrorKind::conflict, "rule " + std::to_string(known.number) + " names user '" +
+                                           *known.user + "' of " + source.tenant +
+                                           ": in another tenant that would be somebody else"}
+          .about(source.reference())
+          .with_hint("clone within " + source.tenant + ", or take the rule away first");
+    spec.rules.push_back(registry::rule_spec(known));
+  }
   spec.start = source.desired_state == "running";
   registry::Server server;
   context.change([&](Database& db) {

@@ -3,10 +3,12 @@
 #include <algorithm>
 #include <chrono>
 #include <fstream>
+#include <set>
 
 #include "cli/core/password.h"
 #include "cli/core/rows.h"
 #include "cli/server.h"
+#include "cli/user.h"
 #include "lib/base/error.h"
 #include "lib/base/text.h"
 #include "lib/base/time.h"
@@ -22,9 +24,9 @@ using registry::User;
 
 constexpr Column columns[] = {
     {"tenant", "TENANT"},
-    {"user", "USER"},
+    {"name", "USER"},
     {"enabled", "ENABLED", Show::table, Unit::flag, 4},
-    {"expires", "EXPIRES", Show::table, Unit::text, 5},
+    {"expires_at", "EXPIRES", Show::table, Unit::text, 5},
     {"may_log_in", "MAY_LOG_IN", Show::table, Unit::flag, 3},
     {"description", "DESCRIPTION", Show::wide, Unit::prose},
     {"password_changed_at", "PASSWORD", Show::wide, Unit::age},
@@ -87,21 +89,27 @@ std::vector<registry::Server> reached(Database& db, const std::string& tenant_id
   return servers;
 }
 
+/// One outcome of a verb.
+Outcome outcome_of(const Context& context, const Named& who, const std::string& id, std::string_view action,
+                   std::string_view status) {
+  return {.id = id,
+          .tenant = who.tenant.name,
+          .name = who.name,
+          .action = std::string{action},
+          .status = std::string{context.dry_run() ? "unchanged" : status}};
+}
+
 /// Makes the change, waits for the servers, and says what became of the user.
-int change(Context& context, const Named& who, std::string_view action, std::string_view status,
-           const std::function<void(Database&)>& body) {
+int change(Context& context, const Named& who, const User& row, std::string_view action,
+           std::string_view status, const std::function<void(Database&)>& body) {
   std::vector<registry::Server> servers;
   context.change([&](Database& db) {
+    context.check_generation(registry::get_user(db, row.tenant_id, row.id).generation, row.name);
     body(db);
     servers = reached(db, who.tenant.id);
   });
   const int code = settle_parts(context, servers, action);
-  if (code != exit_code::ok) return code;
-  return report(context, {{.id = {},
-                           .tenant = who.tenant.name,
-                           .name = who.name,
-                           .action = std::string{action},
-                           .status = std::string{context.dry_run() ? "unchanged" : status}}});
+  return code != exit_code::ok ? code : report(context, {outcome_of(context, who, row.id, action, status)});
 }
 
 /// From the flags; `made` is the one to print, when it was made up.
@@ -113,16 +121,29 @@ Secret new_password(const Args& args, const Named& who, std::string& made) {
   return Secret{made};
 }
 
-void print_made(Context& context, const Named& who, std::string& made) {
-  static constexpr Column made_columns[] = {{"tenant", "TENANT"}, {"user", "USER"}, {"password", "PASSWORD"}};
-  if (context.out().json() || context.out().options().format == Format::field) {
+/// Before any waiting: it is known nowhere else.
+void print_made(Context& context, const Named& who, const std::string& id, std::string& made) {
+  static constexpr Column made_columns[] = {
+      {"id", "ID"}, {"tenant", "TENANT"}, {"name", "USER"}, {"password", "PASSWORD"}};
+  if (context.dry_run()) {
+    context.note("a password would be made up and printed");
+  } else if (context.out().machine() && !context.quiet()) {
     Table table{made_columns};
-    table.add(who.tenant.name, who.name, made);
+    table.add(id, who.tenant.name, who.name, made);
     context.out().object(table);
   } else {
     context.out().line(context.quiet() ? made : who.tenant.name + "/" + who.name + "  password  " + made);
   }
   wipe(made);
+  context.out().flush();
+}
+
+/// The row as `show` has it, for programs.
+void print_row(Context& context, const User& row) {
+  registry::Rows rows = registry::people_view(context.db(), "users");
+  const std::size_t id = rows.column("id");
+  std::erase_if(rows.rows, [&](const auto& one) { return std::get<std::string>(one[id]) != row.id; });
+  if (!rows.rows.empty()) context.out().object(table_of(rows, columns, true));
 }
 
 namespace add {
@@ -150,7 +171,9 @@ int run(Context& context, const Args& args) {
     servers = reached(db, who.tenant.id);
   });
   if (!made.empty())
-    print_made(context, who, made);
+    print_made(context, who, row.id, made);
+  else if (context.out().machine() && !context.quiet())
+    print_row(context, row);
   else
     context.out().line(context.quiet() ? row.id : who.tenant.name + "/" + who.name + "  " + row.id);
   return settle_parts(context, servers, "user");
@@ -164,18 +187,17 @@ constexpr Example examples[] = {{"arcusctl user passwd bob -t acme", "asks for t
 int run(Context& context, const Args& args) {
   const Named who = named(context, args[ref]);
   const User row = find(context, who);
-  context.check_generation(row.generation, row.name);
   std::string made;
   const std::string hash = hash_password(new_password(args, who, made).text());
-  const bool prints = !made.empty();
-  if (prints) print_made(context, who, made);
-  std::vector<registry::Server> servers;
   const auto body = [&](Database& db) { registry::set_password(db, row.id, hash); };
-  if (!prints) return change(context, who, "passwd", "changed", body);
+  if (made.empty()) return change(context, who, row, "passwd", "changed", body);
+  std::vector<registry::Server> servers;
   context.change([&](Database& db) {
+    context.check_generation(registry::get_user(db, row.tenant_id, row.id).generation, row.name);
     body(db);
     servers = reached(db, who.tenant.id);
   });
+  print_made(context, who, row.id, made);
   return settle_parts(context, servers, "passwd");
 }
 }  // namespace passwd
@@ -219,11 +241,7 @@ int run_list(Context& context, const Args&) {
 constexpr const ArgInfo* one_signature[] = {&ref};
 
 int run_show(Context& context, const Args& args) {
-  const User row = find(context, named(context, args[ref]));
-  registry::Rows rows = registry::people_view(context.db(), "users");
-  const std::size_t id = rows.column("id");
-  std::erase_if(rows.rows, [&](const auto& one) { return std::get<std::string>(one[id]) != row.id; });
-  context.out().object(table_of(rows, columns, true));
+  print_row(context, find(context, named(context, args[ref])));
   return exit_code::ok;
 }
 
@@ -253,25 +271,40 @@ int run(Context& context, const Args& args) {
   const Named who = named(context, args[ref]);
   User row = find(context, who);
   for (const std::string_view word : args[assignments]) assign(row, word);
-  return change(context, who, "set", "changed", [&](Database& db) {
-    context.check_generation(registry::get_user(db, row.tenant_id, row.id).generation, row.name);
-    registry::set_user(db, row);
+  return change(context, who, row, "set", "changed", [&](Database& db) {
+    // What others changed meanwhile stays.
+    User now = registry::get_user(db, row.tenant_id, row.id);
+    for (const std::string_view word : args[assignments]) assign(now, word);
+    registry::set_user(db, now);
   });
 }
 }  // namespace set
 
-/// Several users of perhaps several tenants, each for itself.
+/// Several users of perhaps several tenants, all or none.
 template <typename Body>
 int change_all(Context& context, const Args& args, std::string_view action, std::string_view status,
                Body body) {
-  int code = exit_code::ok;
+  std::vector<std::pair<Named, User>> all;
   for (const std::string_view word : args[refs]) {
     const Named who = named(context, word);
-    const User row = find(context, who);
-    const int one = change(context, who, action, status, [&](Database& db) { body(db, row); });
-    if (one != exit_code::ok) code = one;
+    all.emplace_back(who, find(context, who));
   }
-  return code;
+  std::vector<registry::Server> servers;
+  context.change([&](Database& db) {
+    std::set<std::string> tenants;
+    for (const auto& [who, row] : all) {
+      const User now = registry::get_user(db, row.tenant_id, row.id);
+      context.check_generation(now.generation, now.name);
+      body(db, now);
+      tenants.insert(row.tenant_id);
+    }
+    for (const std::string& tenant : tenants)
+      for (registry::Server& server : reached(db, tenant)) servers.push_back(std::move(server));
+  });
+  if (const int code = settle_parts(context, servers, action); code != exit_code::ok) return code;
+  std::vector<Outcome> outcomes;
+  for (const auto& [who, row] : all) outcomes.push_back(outcome_of(context, who, row.id, action, status));
+  return report(context, outcomes);
 }
 
 constexpr const ArgInfo* many_signature[] = {&refs};
@@ -328,8 +361,11 @@ std::vector<Line> read_file(const std::string& path) {
     const std::string_view name = line.substr(0, colon);
     const std::string_view hash = colon == std::string_view::npos ? "" : line.substr(colon + 1);
     const std::string place = "line " + std::to_string(number) + ": ";
-    if (!registry::is_user_name(name))
-      problems.push_back(place + "'" + std::string{name} + "' is no user name");
+    // What stands there may be a password: it is not repeated.
+    if (colon == std::string_view::npos)
+      problems.push_back(place + "not NAME:HASH");
+    else if (!registry::is_user_name(name))
+      problems.push_back(place + "what stands before the colon is no user name");
     else if (!is_password_hash(hash))
       problems.push_back(place + "the hash of '" + std::string{name} + "' is of no form we take");
     else
@@ -422,6 +458,15 @@ constexpr Command commands[] = {
 };
 
 }  // namespace
+
+std::string bare_user(std::string_view word, std::string_view tenant) {
+  const std::size_t slash = word.find('/');
+  if (slash == std::string_view::npos) return std::string{word};
+  if (word.substr(0, slash) != tenant)
+    throw Error{ErrorKind::usage,
+                "user '" + std::string{word} + "' is not of tenant '" + std::string{tenant} + "'"};
+  return std::string{word.substr(slash + 1)};
+}
 
 extern const Noun user_noun;
 constinit const Noun user_noun{"user", "who may log in at the proxies", Group::registry, commands, "users"};

@@ -25,7 +25,7 @@ CREATE TABLE user (
   updated_at TEXT NOT NULL DEFAULT (strftime('%Y-%m-%dT%H:%M:%fZ', 'now')),
   UNIQUE (tenant_id, name),
   UNIQUE (tenant_id, id)
-) STRICT;
+) STRICT, WITHOUT ROWID;
 
 -- Its words are checked by a trigger, which later schemas can replace.
 ALTER TABLE server ADD COLUMN auth TEXT NOT NULL DEFAULT 'none';
@@ -34,4 +34,4 @@ ALTER TABLE server ADD COLUMN auth TEXT NOT NULL DEFAULT 'none';
 ALTER TABLE worker ADD COLUMN loop_delay_p99_us INTEGER NOT NULL DEFAULT 0;
 
 -- Triggers see to it that the user is there and of the same tenant.
-ALTER TABLE acl ADD COLUMN user_id TEXT;
+ALTER TABLE acl ADD COLUMN user_id TEXT REFERENCES user (id);

@@ -157,8 +157,7 @@ ORDER BY t.name, a.server_id IS NULL, s.name, a.position;
 
 -- Without the hashes of their passwords.
 CREATE VIEW users AS
-SELECT t.name AS tenant, u.name AS user, u.enabled,
-  coalesce(u.expires_at, '-') AS expires,
+SELECT t.name AS tenant, u.name, u.enabled, u.expires_at,
   u.enabled AND coalesce(u.expires_at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), 1) AS may_log_in,
   u.description, u.password_changed_at, u.created_at, u.updated_at, u.generation, u.id
 FROM user u
@@ -267,7 +266,8 @@ VALUES
     'registers a server'),
   ('change', 'DELETE FROM servers WHERE tenant = ''acme'' AND name = ''web'';', 'removes it; its totals stay with the tenant'),
   ('change', 'UPDATE tenant SET enabled = 0 WHERE name = ''acme'';', 'suspends a tenant, wishes unchanged'),
-  ('change', 'UPDATE user SET enabled = 0 WHERE name = ''bob'';', 'ends his live connections within a second'),
+  ('change', 'UPDATE users SET enabled = 0 WHERE tenant = ''acme'' AND name = ''bob'';',
+    'his live connections end within a second'),
   ('rules', 'REPLACE INTO ...', 'refused: it would skip the delete triggers; use UPDATE'),
   ('rules', 'UPDATE server_state ...', 'refused: measured by the daemon'),
   ('rules', 'DELETE FROM audit ...', 'refused: append-only');
@@ -333,6 +333,20 @@ END;
 CREATE TRIGGER tenants_delete INSTEAD OF DELETE ON tenants
 BEGIN
   DELETE FROM tenant WHERE id = OLD.id;
+END;
+
+CREATE TRIGGER users_update INSTEAD OF UPDATE ON users
+BEGIN
+  SELECT RAISE(ABORT, 'users: set enabled, expires_at or description; a password by arcusctl user passwd')
+  WHERE NEW.tenant IS NOT OLD.tenant OR NEW.name IS NOT OLD.name OR NEW.id IS NOT OLD.id
+    OR NEW.may_log_in IS NOT OLD.may_log_in OR NEW.password_changed_at IS NOT OLD.password_changed_at
+    OR NEW.generation IS NOT OLD.generation;
+  UPDATE user SET enabled = NEW.enabled, expires_at = NEW.expires_at, description = NEW.description WHERE id = OLD.id;
+END;
+
+CREATE TRIGGER users_delete INSTEAD OF DELETE ON users
+BEGIN
+  DELETE FROM user WHERE id = OLD.id;
 END;
 
 CREATE TRIGGER settings_update INSTEAD OF UPDATE OF value ON settings

@@ -65,7 +65,7 @@ static std::optional<Scrypt> parse_scrypt(std::string_view text) {
   const auto r = take_number(text, ",r=");
   const auto p = take_number(text, ",p=");
   // More would let a row in the file take all the memory there is.
-  if (!log_n || !r || !p || *log_n < 1 || *log_n > 18 || *r < 1 || *r > 8 || *p < 1 || *p > 4)
+  if (!log_n || !r || !p || *log_n < 1 || *log_n > 17 || *r < 1 || *r > 8 || *p < 1 || *p > 4)
     return std::nullopt;
   if (!text.starts_with('$')) return std::nullopt;
   text.remove_prefix(1);
@@ -88,9 +88,20 @@ std::string hash_password(std::string_view password) {
 
 static constexpr std::array<std::string_view, 6> crypt_forms{"$2a$", "$2b$", "$2y$", "$5$", "$6$", "$y$"};
 
+/// Of a cost that a worker can bear: bcrypt up to 14, a million rounds of SHA, yescrypt up to j and F.
+static bool is_bearable(std::string_view hash) noexcept {
+  if (hash.starts_with("$2")) return hash.size() > 6 && hash[4] <= '1' && (hash[4] == '0' || hash[5] <= '4');
+  if (hash.starts_with("$y$"))
+    return hash.size() > 6 && hash[3] == 'j' && hash[4] <= 'F' && hash.find('$', 3) <= 6;
+  std::string_view rest = hash.substr(3);
+  if (!rest.starts_with("rounds=")) return true;
+  const auto rounds = take_number(rest, "rounds=");
+  return rounds && *rounds <= 1'000'000;
+}
+
 static bool is_crypt_form(std::string_view hash) noexcept {
-  return hash.size() < 256 &&
-         std::ranges::any_of(crypt_forms, [&](std::string_view form) { return hash.starts_with(form); });
+  const auto begins = [&](std::string_view form) { return hash.starts_with(form); };
+  return hash.size() < 256 && std::ranges::any_of(crypt_forms, begins) && is_bearable(hash);
 }
 
 bool is_password_hash(std::string_view text) noexcept {
@@ -110,10 +121,12 @@ static bool verify_crypt(const std::string& hash, std::string_view password) {
 }
 
 bool verify_password(std::string_view hash, std::string_view password) {
-  if (password.size() > max_password || password.find('\0') != std::string_view::npos) return false;
-  if (is_crypt_form(hash)) return verify_crypt(std::string{hash}, password);
+  // What nobody can have takes as long as what somebody might.
+  const bool possible = password.size() <= max_password && password.find('\0') == std::string_view::npos;
+  password = password.substr(0, max_password);
+  if (is_crypt_form(hash)) return verify_crypt(std::string{hash}, password) && possible;
   const auto how = parse_scrypt(hash);
-  return how && equal_secretly(derive(*how, password), how->key);
+  return how && equal_secretly(derive(*how, password), how->key) && possible;
 }
 
 void verify_nothing(std::string_view password) {

@@ -21,10 +21,18 @@ static wire::RuleConfig rule_config(const registry::Rule& rule) {
           .time_window = rule.time_window.value_or("")};
 }
 
-static std::vector<wire::RuleConfig> rule_configs(const std::vector<registry::Rule>& rules) {
+std::vector<wire::RuleConfig> rule_configs(const std::vector<registry::Rule>& rules) {
   std::vector<wire::RuleConfig> out;
   out.reserve(rules.size());
   for (const auto& rule : rules) out.push_back(rule_config(rule));
+  return out;
+}
+
+std::vector<wire::UserConfig> user_configs(const std::vector<registry::User>& users) {
+  const std::string now = now_text();
+  std::vector<wire::UserConfig> out;
+  for (const registry::User& user : users)
+    out.push_back({user.name, user.password_hash, user.may_log_in(now)});
   return out;
 }
 
@@ -75,9 +83,7 @@ wire::TenantConfig tenant_config(const registry::DesiredTenant& desired) {
   out.max_connections_per_client = desired.tenant.max_connections_per_client;
   out.access_log_format = desired.tenant.access_log_format;
   out.rules = rule_configs(desired.rules);
-  const std::string now = now_text();
-  for (const registry::User& user : desired.users)
-    out.users.push_back({user.name, user.password_hash, user.may_log_in(now)});
+  out.users = user_configs(desired.users);
   return out;
 }
 
@@ -147,6 +153,14 @@ static void check_ranges(const registry::Server& row, std::vector<std::string>& 
   }
 }
 
+std::vector<std::string> problems_of(const std::vector<registry::Rule>& rules) {
+  std::vector<std::string> problems;
+  for (const registry::Rule& rule : rules)
+    if (rule.user_id && !rule.user)  // which would mean everybody
+      problems.push_back("acl: rule " + std::to_string(rule.number) + " names a user that is not there");
+  return problems;
+}
+
 std::vector<std::string> problems_of(const registry::DesiredServer& desired,
                                      const registry::DesiredTenant& tenant, const Catalog& catalog) {
   registry::Surroundings around;
@@ -160,6 +174,8 @@ std::vector<std::string> problems_of(const registry::DesiredServer& desired,
   try {
     auto problems = registry::check_server(desired.server, around, catalog);
     check_ranges(desired.server, problems);
+    for (const auto* rules : {&desired.rules, &tenant.rules})
+      for (std::string& problem : problems_of(*rules)) problems.push_back(std::move(problem));
     if (problems.empty()) server_config(desired);
     return problems;
   } catch (const Error& error) {

@@ -82,7 +82,11 @@ void Supervisor::expire_users() {
   if (!next_expiry_ || now_text() < *next_expiry_ || is_shutting_down()) return;
   note_expiries();
   for (auto& [id, server] : servers_) {
-    if (!server.is_wanted() || server.desired.server.auth == "none") continue;
+    if (server.desired.server.auth == "none") continue;
+    const auto tenant = tenants_.find(server.desired.server.tenant_id);
+    if (!server.is_wanted() && server.draining && tenant != tenants_.end())
+      apply_access(server, tenant->second);
+    if (!server.is_wanted()) continue;
     apply_row(server, false);
     drive(server);
   }

@@ -148,6 +148,8 @@ class Supervisor final : public WorkerEvents {
   // supervisor_servers.cc: one server
   void take_row(ManagedServer& server);
   void apply_row(ManagedServer& server, bool force);
+  bool make_config(ManagedServer& server, const registry::DesiredTenant& tenant, bool force);
+  void apply_access(ManagedServer& server, const registry::DesiredTenant& tenant);
   ListenSocket open_in_place(ManagedServer& server, const Endpoint& wanted, int backlog);
   bool open_listener(ManagedServer& server, const wire::ServerConfig& config);
   void drive(ManagedServer& server);

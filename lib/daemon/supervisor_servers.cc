@@ -35,7 +35,11 @@ std::string Supervisor::not_wanted(const registry::DesiredServer& desired) const
 void Supervisor::take_row(ManagedServer& server) {
   const registry::Server& row = server.desired.server;
   server.not_wanted = not_wanted(server.desired);
-  if (!server.is_wanted()) return drive(server);
+  if (!server.is_wanted()) {
+    if (const auto* tenant = tenant_of(server); tenant != nullptr && server.draining)
+      apply_access(server, *tenant);
+    return drive(server);
+  }
   const bool is_reload = row.reload_seq != server.reload_seq;
   const bool is_restart = row.restart_seq != server.restart_seq;
   if (is_reload || is_restart || row.generation != server.seen_generation || !server.listener)
@@ -43,26 +47,47 @@ void Supervisor::take_row(ManagedServer& server) {
   drive(server);
 }
 
-/// Turns the row into the configuration to be in force, or into a rejection that leaves everything as it is.
+/// Turns the row into the configuration to be in force, or into a rejection that leaves everything as it is
+/// but for who may do what.
 void Supervisor::apply_row(ManagedServer& server, bool force) {
   const registry::DesiredTenant* tenant = tenant_of(server);
   server.seen_generation = server.desired.server.generation;
   server.rejection.clear();
   server.is_waiting_for_port = false;
   server.retry_at.reset();
-  const auto problems = problems_of(server.desired, *tenant, catalog_);
+  if (!make_config(server, *tenant, force)) apply_access(server, *tenant);
+}
+
+/// Users and rules hold at once, whatever else of a row cannot be had, and for what only drains.
+void Supervisor::apply_access(ManagedServer& server, const registry::DesiredTenant& tenant) {
+  if (!server.config) return;
+  VersionedConfig next = *server.config;
+  next.tenant.users = user_configs(tenant.users);
+  if (problems_of(tenant.rules).empty() && problems_of(server.desired.rules).empty()) {
+    next.tenant.rules = rule_configs(tenant.rules);
+    next.server.rules = rule_configs(server.desired.rules);
+  }
+  if (next.tenant == server.config->tenant && next.server == server.config->server) return;
+  next.version = next_version_++;
+  server.config = std::move(next);
+  if (server.worker && server.worker->is_up() && server.sent_version != 0) queue_config(server);
+}
+
+/// False, with `rejection` set, when the row cannot be had.
+bool Supervisor::make_config(ManagedServer& server, const registry::DesiredTenant& tenant, bool force) {
+  const auto problems = problems_of(server.desired, tenant, catalog_);
   if (!problems.empty()) {
     server.rejection = "config rejected: " + join(problems, "; ");
-    return;
+    return false;
   }
-  VersionedConfig next{.server = server_config(server.desired), .tenant = tenant_config(*tenant)};
+  VersionedConfig next{.server = server_config(server.desired), .tenant = tenant_config(tenant)};
   try {
     certificates_.fill(server.desired, next.server);
   } catch (const Error& error) {
     server.rejection = "config rejected: " + std::string{error.what()};
-    return;
+    return false;
   }
-  if (!open_listener(server, next.server)) return;
+  if (!open_listener(server, next.server)) return false;
   next.server.listen_port = server.listener->socket.bound.port;
 
   if (server.config && !force) {
@@ -70,10 +95,11 @@ void Supervisor::apply_row(ManagedServer& server, bool force) {
     same_generation.generation = server.config->server.generation;
     same_generation.counter_segment = server.config->server.counter_segment;
     same_generation.counter_slot = server.config->server.counter_slot;
-    if (same_generation == server.config->server && next.tenant == server.config->tenant) return;
+    if (same_generation == server.config->server && next.tenant == server.config->tenant) return true;
   }
   next.version = next_version_++;
   server.config = std::move(next);
+  return true;
 }
 
 /// A listening socket there. Where the server's own one stands in the way (the same port on an address that

@@ -2,6 +2,7 @@
 #include <asio/post.hpp>
 
 #include "lib/base/error.h"
+#include "lib/daemon/desired_config.h"
 #include "lib/daemon/supervisor.h"
 
 namespace arcus::daemon {
@@ -57,7 +58,12 @@ void Supervisor::send_configs(Worker& worker, const std::set<std::string>& ids) 
     server.config->server.counter_slot = place.slot;
     server.sent_version = server.config->version;
     server.versions_in_flight.push_back(server.config->version);
-    if (tenants.insert(server.config->tenant.id).second) frame.tenants.push_back(server.config->tenant);
+    if (tenants.insert(server.config->tenant.id).second) {
+      frame.tenants.push_back(server.config->tenant);
+      // Servers that ask for nobody are not told of users: their copy may be an old one.
+      if (const auto now = tenants_.find(server.config->tenant.id); now != tenants_.end())
+        frame.tenants.back().users = user_configs(now->second.users);
+    }
     frame.servers.push_back(server.config->server);
   }
   if (frame.servers.empty()) return;

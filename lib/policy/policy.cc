@@ -115,6 +115,8 @@ void Policy::index(const Rule& rule, std::uint32_t position) {
     destinations_.add(*rule.destination, position);
   } else if (rule.client) {
     clients_.add(*rule.client, position);
+  } else if (!rule.user.empty()) {
+    users_[rule.user].push_back(position);
   } else {
     others_.push_back(position);
   }
@@ -167,6 +169,8 @@ std::optional<std::uint32_t> Policy::first_match(const Request& request, const I
   look(others_);
   clients_.visit_networks_of(request.client, look);
   if (address != nullptr) destinations_.visit_networks_of(*address, look);
+  if (!users_.empty())
+    if (const auto found = users_.find(request.user); found != users_.end()) look(found->second);
   if (exact_.empty() && suffix_.empty()) return best == no_position ? std::nullopt : std::optional{best};
   const std::string name =
       to_lower(request.host.ends_with('.') ? request.host.substr(0, request.host.size() - 1) : request.host);
@@ -193,9 +197,10 @@ bool Policy::is_inside(const Request& request) const {
   return is_named(request.client, [&](const Rule& rule) { return matches_asker(rule, request); });
 }
 
-bool Policy::admits(const IpAddress& client) const {
-  return is_named(client,
-                  [](const Rule& rule) { return is_open_at(rule.window_first, rule.window_last, -1); });
+bool Policy::admits(const IpAddress& client, int minute_of_day) const {
+  return is_named(client, [&](const Rule& rule) {
+    return is_open_at(rule.window_first, rule.window_last, minute_of_day);
+  });
 }
 
 Decision Policy::decided_by(const Rule& rule) const noexcept {

@@ -59,8 +59,8 @@ struct Decision {
 
 /// Rules made ready for judging; immutable. Allow rules that name clients close the door for all others,
 /// whatever stands where. For those inside, server rules come before tenant rules, each by position; the
-/// first match wins, and what no rule matches is allowed. Rules are found by host name and by network, so the
-/// cost does not grow with their number.
+/// first match wins, and what no rule matches is allowed. Rules are found by host name, network and user, so
+/// the cost does not grow with their number.
 class Policy {
  public:
   Policy() = default;
@@ -71,7 +71,8 @@ class Policy {
   std::size_t size() const noexcept { return rules_.size(); }
 
   /// By the door alone, when nothing was asked yet: may this client in? Methods and users are not looked at.
-  bool admits(const IpAddress& client) const;
+  /// `minute_of_day` as in Request.
+  bool admits(const IpAddress& client, int minute_of_day = -1) const;
 
   /// By the rules alone. Without `address`, rules with a destination cannot be judged.
   Decision decide(const Request& request, const IpAddress* address) const;
@@ -128,6 +129,7 @@ class Policy {
   std::vector<Rule> rules_;
   std::unordered_map<std::string_view, Positions> exact_;   ///< keys live in rules_
   std::unordered_map<std::string_view, Positions> suffix_;  ///< "example.org" for *.example.org
+  std::unordered_map<std::string_view, Positions> users_;
   NetworkIndex destinations_;
   NetworkIndex clients_;
   NetworkIndex doors_;  ///< allow rules that name clients

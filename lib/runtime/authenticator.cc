@@ -58,41 +58,96 @@ static seconds delay_after(unsigned failures) {
   return std::min(seconds{1U << doublings}, Authenticator::longest_delay);
 }
 
+bool Authenticator::is_gone(const Job& job) noexcept {
+  return job.gone && job.gone->load(std::memory_order_relaxed);
+}
+
+/// Takes those that nobody waits for any more out of the queues.
+void Authenticator::purge(const std::vector<std::uint64_t>& ids) {
+  for (const std::uint64_t id : ids)
+    if (is_gone(jobs_.at(id).job)) static_cast<void>(take(id));
+}
+
+bool Authenticator::has_threads() {
+  try {
+    while (threads_.size() < thread_count_) threads_.emplace_back([this] { run(); });
+  } catch (const std::exception& error) {
+    static const Logger log("auth");
+    log.error("no thread for passwords", field("error", error.what()));
+  }
+  return !threads_.empty();
+}
+
 Reason Authenticator::submit(Job job) {
   const std::lock_guard lock(mutex_);
-  if (stopping_ || waiting_ >= max_waiting) return Reason::rate_limited;
-  Source& source = sources_[job.source];
-  std::erase_if(source.jobs, [&](const Waiting& one) {
-    const bool is_gone = one.job.gone && one.job.gone->load(std::memory_order_relaxed);
-    waiting_ -= is_gone ? 1U : 0U;
-    return is_gone;
-  });
-  if (source.jobs.size() >= max_waiting_per_source) return Reason::rate_limited;
+  if (stopping_) return Reason::rate_limited;
+  if (!has_threads()) return Reason::local_resource;
+  if (const auto source = sources_.find(job.source); source != sources_.end())
+    purge(std::vector<std::uint64_t>{source->second.ids});
+  const auto is_full = [&] {
+    return jobs_.size() >= max_waiting || of_tenant_[job.tenant_id] >= max_waiting_per_tenant;
+  };
+  if (is_full()) {
+    std::vector<std::uint64_t> all;
+    for (const auto& [id, waiting] : jobs_) all.push_back(id);
+    purge(all);
+    if (is_full()) return Reason::rate_limited;
+  }
   const SteadyTime now = steady_clock::now();
-  const unsigned failures = failures_of(key_of(job.source, job.tenant_id, job.user), now);
-  source.jobs.push_back({std::move(job), now + delay_after(failures)});
-  ++waiting_;
-  while (threads_.size() < thread_count_) threads_.emplace_back([this] { run(); });
+  const bool sleeps = delay_after(failures_of(key_of(job.source, job.tenant_id, job.user), now)).count() > 0;
+  if (const auto source = sources_.find(job.source); source != sources_.end()) {
+    const std::size_t sleeping = source->second.sleeping;
+    if ((sleeps ? sleeping : source->second.ids.size() - sleeping) >= max_waiting_per_source)
+      return Reason::rate_limited;
+  }
+  enqueue(std::move(job), now);
   changed_.notify_one();
   return Reason::ok;
 }
 
-Authenticator::Source* Authenticator::next_source(SteadyTime now, SteadyTime& until) {
-  Source* best = nullptr;
-  unsigned fewest = 0;
-  for (auto& [key, source] : sources_) {
-    if (source.jobs.empty()) continue;
-    const SteadyTime begins = source.jobs.front().not_before;
-    if (begins > now) {
-      until = std::min(until, begins);
-      continue;
-    }
-    const unsigned failures = failures_of(key, now);
-    if (best != nullptr && std::pair{failures, source.served} >= std::pair{fewest, best->served}) continue;
-    best = &source;
-    fewest = failures;
+void Authenticator::enqueue(Job job, SteadyTime now) {
+  const std::uint64_t id = next_id_++;
+  const seconds delay = delay_after(failures_of(key_of(job.source, job.tenant_id, job.user), now));
+  Waiting waiting{std::move(job), now + delay, 0, delay.count() > 0};
+  waiting.failures = failures_of(waiting.job.source, now);
+  if (waiting.sleeps)
+    sleeping_.emplace(waiting.not_before, id);
+  else
+    ready_.emplace(waiting.failures, id);
+  Source& source = sources_[waiting.job.source];
+  source.ids.push_back(id);
+  source.sleeping += waiting.sleeps ? 1U : 0U;
+  ++of_tenant_[waiting.job.tenant_id];
+  jobs_.emplace(id, std::move(waiting));
+}
+
+/// Out of every queue.
+Authenticator::Waiting Authenticator::take(std::uint64_t id) {
+  auto node = jobs_.extract(id);
+  Waiting waiting = std::move(node.mapped());
+  if (waiting.sleeps)
+    sleeping_.erase({waiting.not_before, id});
+  else
+    ready_.erase({waiting.failures, id});
+  const auto source = sources_.find(waiting.job.source);
+  std::erase(source->second.ids, id);
+  source->second.sleeping -= waiting.sleeps ? 1U : 0U;
+  if (source->second.ids.empty()) sources_.erase(source);
+  const auto tenant = of_tenant_.find(waiting.job.tenant_id);
+  if (--tenant->second == 0) of_tenant_.erase(tenant);
+  return waiting;
+}
+
+SteadyTime Authenticator::wake(SteadyTime now) {
+  while (!sleeping_.empty() && sleeping_.begin()->first <= now) {
+    const std::uint64_t id = sleeping_.begin()->second;
+    sleeping_.erase(sleeping_.begin());
+    Waiting& waiting = jobs_.at(id);
+    waiting.sleeps = false;
+    --sources_.at(waiting.job.source).sleeping;
+    ready_.emplace(waiting.failures, id);
   }
-  return best;
+  return sleeping_.empty() ? SteadyTime::max() : sleeping_.begin()->first;
 }
 
 void Authenticator::note(const Job& job, bool fits) {
@@ -125,35 +180,38 @@ void Authenticator::run() {
   static_cast<void>(::setpriority(PRIO_PROCESS, 0, niceness));  // of this thread alone, on Linux
   std::unique_lock lock(mutex_);
   while (!stopping_) {
-    SteadyTime until = SteadyTime::max();
-    Source* source = next_source(steady_clock::now(), until);
-    if (source == nullptr) {
-      std::erase_if(sources_, [](const auto& entry) { return entry.second.jobs.empty(); });
-      if (until == SteadyTime::max())
+    const SteadyTime next = wake(steady_clock::now());
+    if (ready_.empty()) {
+      if (next == SteadyTime::max())
         changed_.wait(lock);
       else
-        changed_.wait_until(lock, until);
+        changed_.wait_until(lock, next);
       continue;
     }
-    source->served = ++turn_;
-    Job job = std::move(source->jobs.front().job);
-    source->jobs.pop_front();
-    --waiting_;
-    if (job.gone && job.gone->load(std::memory_order_relaxed)) continue;
+    const Job job = take(ready_.begin()->second).job;
     lock.unlock();
-    bool right = false;
-    try {
-      checks_.fetch_add(1, std::memory_order_relaxed);
-      right = fits(job);
-    } catch (const std::exception& error) {  // out of memory: nobody gets in
-      static const Logger log("auth");
-      log.error("cannot check a password", field("error", error.what()));
+    if (!is_gone(job)) answer(job);
+    lock.lock();
+  }
+}
+
+/// Without the lock: the slow part.
+void Authenticator::answer(const Job& job) {
+  static const Logger log("auth");
+  try {
+    checks_.fetch_add(1, std::memory_order_relaxed);
+    const bool right = fits(job);
+    {
+      const std::lock_guard lock(mutex_);
+      note(job, right);
     }
-    lock.lock();
-    note(job, right);
-    lock.unlock();
     job.done(right ? Reason::ok : Reason::auth_failed);
-    lock.lock();
+  } catch (const std::exception& error) {  // out of memory: nobody gets in
+    log.error("cannot check a password", field("error", error.what()));
+    try {
+      job.done(Reason::auth_failed);
+    } catch (const std::exception&) {  // the client waits until it gives up
+    }
   }
 }
 

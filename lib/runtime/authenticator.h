@@ -1,20 +1,21 @@
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <chrono>
 #include <condition_variable>
 #include <cstddef>
 #include <cstdint>
-#include <deque>
 #include <functional>
-#include <map>
 #include <memory>
 #include <mutex>
+#include <set>
 #include <string>
 #include <string_view>
 #include <thread>
 #include <unordered_map>
 #include <unordered_set>
+#include <utility>
 #include <vector>
 
 #include "lib/base/reason.h"
@@ -30,7 +31,8 @@ namespace arcus {
 class Authenticator {
  public:
   static constexpr std::size_t max_waiting_per_source = 2;
-  static constexpr std::size_t max_waiting = 1024;
+  static constexpr std::size_t max_waiting_per_tenant = 512;
+  static constexpr std::size_t max_waiting = 4096;
   static constexpr unsigned free_failures = 10;
   static constexpr std::chrono::seconds failure_memory{60};
   static constexpr std::chrono::seconds longest_delay{10};
@@ -56,7 +58,8 @@ class Authenticator {
   Mac mac(std::string_view tenant_id, std::string_view user, std::string_view hash,
           std::string_view password) const;
   bool remembers(const Mac& mac);
-  /// ok: `done` will be called. rate_limited: too many wait, of this source or of all.
+  /// ok: `done` will be called. rate_limited: too many wait, of this source, of the tenant or of all.
+  /// local_resource: no thread can be had.
   Reason submit(Job job);
   /// Ends the threads; what waits is dropped.
   void stop() noexcept;
@@ -68,10 +71,13 @@ class Authenticator {
   struct Waiting {
     Job job;
     SteadyTime not_before;
+    unsigned failures = 0;  ///< of its source, when it came
+    bool sleeps = false;
   };
+  /// The jobs of a source: some may begin, others wait for their time.
   struct Source {
-    std::deque<Waiting> jobs;
-    std::uint64_t served = 0;  ///< when its turn was, as a number that grows
+    std::vector<std::uint64_t> ids;
+    std::size_t sleeping = 0;
   };
   struct Failures {
     unsigned count = 0;
@@ -91,8 +97,14 @@ class Authenticator {
   using FailureTable = Halves<std::unordered_map<std::uint64_t, Failures>>;
 
   void run();
-  /// The next job that may begin; null (and `until` set) when there is none yet.
-  Source* next_source(SteadyTime now, SteadyTime& until);
+  void answer(const Job& job);
+  bool has_threads();
+  void enqueue(Job job, SteadyTime now);
+  Waiting take(std::uint64_t id);
+  void purge(const std::vector<std::uint64_t>& ids);
+  static bool is_gone(const Job& job) noexcept;
+  /// Moves those whose time has come; when the next one's will.
+  SteadyTime wake(SteadyTime now);
   unsigned failures_of(std::uint64_t key, SteadyTime now) const;
   void note(const Job& job, bool fits);
   static std::uint64_t key_of(std::uint64_t source, std::string_view tenant_id, std::string_view user);
@@ -101,9 +113,12 @@ class Authenticator {
   std::size_t thread_count_;
   std::mutex mutex_;
   std::condition_variable changed_;
-  std::map<std::uint64_t, Source> sources_;
-  std::size_t waiting_ = 0;
-  std::uint64_t turn_ = 0;
+  std::unordered_map<std::uint64_t, Waiting> jobs_;  ///< by id: numbers that grow
+  std::unordered_map<std::uint64_t, Source> sources_;
+  std::unordered_map<std::string, std::size_t> of_tenant_;  ///< how many
+  std::set<std::pair<unsigned, std::uint64_t>> ready_;      ///< failures, id
+  std::set<std::pair<SteadyTime, std::uint64_t>> sleeping_;
+  std::uint64_t next_id_ = 1;
   Halves<std::unordered_set<Mac, MacHash>> known_;
   FailureTable failures_;
   std::vector<std::thread> threads_;

@@ -2,11 +2,15 @@
 
 #include <utility>
 
+#include "lib/crypto/password.h"
 #include "lib/runtime/authenticator.h"
 #include "lib/runtime/server_config.h"
 #include "lib/runtime/thread.h"
 
 namespace arcus {
+
+/// One more than users may have.
+static constexpr std::size_t max_user_name = 129;
 
 /// What a check under way and the client that waits for it share. All but `gone` belongs to the data thread.
 struct Login::Ticket {
@@ -35,6 +39,8 @@ Reason UserTable::still_admits(std::string_view name) const noexcept {
 std::optional<Reason> Login::check(DataThread& thread, const ServerConfig& config, const IpAddress& client,
                                    std::string_view user, std::string_view password) {
   drop();
+  user = user.substr(0, max_user_name);  // longer ones there are none, and one byte too many stays too many
+  password = password.substr(0, max_password + 1);
   const UserTable::User* known = config.users->find(user);
   const std::string_view hash = known == nullptr ? std::string_view{} : std::string_view{known->hash};
   Authenticator& authenticator = thread.shared().authenticator();

@@ -43,6 +43,14 @@ class WorkerShared {
   ReserveDescriptor& reserve() noexcept { return reserve_; }
   Authenticator& authenticator() noexcept { return authenticator_; }
 
+  /// A thread got its first connections: how long events wait there is measured from now on.
+  void note_load() {
+    if (!sampling_.load(std::memory_order_relaxed) && !sampling_.exchange(true))
+      run_on_main_(start_sampling_);
+  }
+  void set_sampler(std::function<void()> start) { start_sampling_ = std::move(start); }
+  void end_sampling() noexcept { sampling_.store(false); }
+
   /// The next connection to `server` from `port` is the daemon's own.
   void expect_probe(std::uint64_t server, std::uint16_t port);
   /// True once for an expected probe.
@@ -51,6 +59,8 @@ class WorkerShared {
  private:
   std::function<void(std::function<void()>)> run_on_main_;
   std::function<void(const wire::Event&)> reporter_;  ///< runs on the main thread
+  std::function<void()> start_sampling_ = [] {};      ///< so does this
+  std::atomic<bool> sampling_{false};
   std::size_t idle_upstreams_;
   std::vector<std::unique_ptr<DataThread>> threads_;
   ReserveDescriptor reserve_;

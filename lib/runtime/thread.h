@@ -70,6 +70,7 @@ class DataThread {
   bool listen(std::uint64_t server, std::shared_ptr<ListeningSocket> socket);
   void unlisten(std::uint64_t server);
   void add_load(std::int64_t change) noexcept {
+    if (change > 0) shared_.note_load();
     load_.store(load_.load(std::memory_order_relaxed) + change, std::memory_order_relaxed);
   }
 

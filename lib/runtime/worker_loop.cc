@@ -39,6 +39,7 @@ WorkerLoop::WorkerLoop(wire::FrameChannel channel, const wire::Hello& hello,
   const auto fitting = static_cast<std::int64_t>(descriptor_limit() / 2) - 64;
   table_.worker_gauge().set_limit(hello.max_connections > 0 ? hello.max_connections
                                                             : std::max<std::int64_t>(16, fitting));
+  shared_.set_sampler([this] { sample_delays(); });
   shared_.set_reporter([this](const wire::Event& event) { send(wire::FrameType::event, to_json(event)); });
   channel_events_.assign(channel_.fd());
 }
@@ -57,7 +58,6 @@ int WorkerLoop::run(const wire::Ready& ready) {
     });
   }
   send(wire::FrameType::ready, to_json(ready));
-  sample_delays();
   wait_for_frames();
   io_.run();
   for (const auto& thread : shared_.threads()) thread->post([](DataThread& there) { there.stop(); });
@@ -297,9 +297,15 @@ void WorkerLoop::sample_delays() {
       there.loop_delay().add(std::chrono::duration_cast<std::chrono::microseconds>(delay));
     });
   }
-  delay_timer_.expires_after(has_load ? 50ms : 1000ms);
+  constexpr int patience = 10;  // half a second
+  quiet_samples_ = has_load ? 0 : quiet_samples_ + 1;
+  if (ending_ || quiet_samples_ > patience) {
+    quiet_samples_ = 0;
+    return shared_.end_sampling();
+  }
+  delay_timer_.expires_after(50ms);
   delay_timer_.async_wait([this](const asio::error_code& error) {
-    if (!error && !ending_) sample_delays();
+    if (!error) sample_delays();
   });
 }
 

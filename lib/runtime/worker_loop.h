@@ -83,6 +83,7 @@ class WorkerLoop {
   Logger log_{"worker"};
   std::size_t threads_;
   int signals_seen_ = 0;
+  int quiet_samples_ = 0;  ///< in a row without a connection
   bool flushing_ = false;
   bool ending_ = false;
   bool writing_ = false;

@@ -51,8 +51,10 @@ bool HttpSession::identify(const RequestHead& head, std::string_view rest) {
   }
   const auto is_one = [id](const Field& one) { return one.id == id; };
   Shown shown;
-  if (std::ranges::count_if(head.fields, is_one) > 1 || !read_basic(field->value, shown))
+  if (std::ranges::count_if(head.fields, is_one) > 1 || !read_basic(field->value, shown)) {
+    if (login_) login_->forget();
     return ask_for_credentials(Reason::auth_failed);
+  }
   if (!login_) {
     LoginHandler& hears = *this;  // a private base: make_unique could not convert
     login_ = std::make_unique<Login>(hears);
@@ -62,7 +64,6 @@ bool HttpSession::identify(const RequestHead& head, std::string_view rest) {
   if (verdict) return *verdict == Reason::ok || ask_for_credentials(*verdict);
   // Everything is as if the head had just come, once it is known who that is.
   client_in_.keep({rest.data() - head.size, head.size + rest.size()});
-  exchange_->notes.clear();
   phase_ = Phase::login;
   return false;
 }
@@ -79,7 +80,8 @@ void HttpSession::on_login(Reason reason) {
 bool HttpSession::ask_for_credentials(Reason reason) {
   static constexpr OwnField retry[] = {{"Retry-After", "1"}};
   if (reason == Reason::rate_limited) return reply(429, reason, retry), false;
-  if (reason == Reason::user_disabled) return reply(status_of(reason), reason), false;
+  if (reason == Reason::user_disabled || reason == Reason::local_resource)
+    return reply(status_of(reason), reason), false;
   const bool reverse = config().reverse;
   const std::string challenge =
       "Basic realm=\"" + connection_.config().tenant->name + "\", charset=\"UTF-8\"";
@@ -88,11 +90,11 @@ bool HttpSession::ask_for_credentials(Reason reason) {
   return false;
 }
 
-Reason HttpSession::judge_user() const noexcept {
+Reason HttpSession::judge_user(bool as_tunnel) const noexcept {
   const UserTable* users = connection_.server().config()->users.get();
   if (users == nullptr) return Reason::ok;
   if (login_ && login_->identity() != nullptr) return users->still_admits(login_->identity()->user);
-  return tunnel_ ? Reason::auth_required : Reason::ok;  // all that is no tunnel will be asked
+  return as_tunnel ? Reason::auth_required : Reason::ok;  // all that is no tunnel will be asked
 }
 
 }  // namespace arcus::http

@@ -38,6 +38,7 @@ bool HttpSession::begin(const RequestHead& head, std::string_view rest) {
 /// Keeps for the record what will be gone by then.
 void HttpSession::note(const RequestHead& head) {
   Notes& notes = exchange_->notes;
+  notes.clear();  // of the same head, when it had to wait
   notes.set(NoteKind::method, head.method_name);
   if (!connection_.config().access_log) return;
   notes.set(NoteKind::target, head.target_text);

@@ -223,7 +223,7 @@ void HttpSession::on_kill(Reason reason) {
 /// longer enter; else requests are judged one by one.
 void HttpSession::on_config() {
   if (phase_ == Phase::over) return;
-  if (const Reason denied = judge_user(); denied != Reason::ok) return on_kill(denied);
+  if (const Reason denied = judge_user(tunnel_ != nullptr); denied != Reason::ok) return on_kill(denied);
   if (phase_ != Phase::tunnel) {
     if (!connection_.server().config()->policy->admits(connection_.peer().address))
       on_kill(Reason::acl_denied);

@@ -67,9 +67,11 @@ class HttpSession final : public Session,
   bool identify(const RequestHead& head, std::string_view rest);
   void on_login(Reason reason) override;
   bool ask_for_credentials(Reason reason);
-  std::string_view user() const noexcept { return login_ ? login_->user() : std::string_view{}; }
+  std::string_view user() const noexcept {
+    return login_ && connection_.config().users ? login_->user() : std::string_view{};
+  }
   /// By the newest users: ok, or why whoever began this may not go on.
-  Reason judge_user() const noexcept;
+  Reason judge_user(bool as_tunnel) const noexcept;
 
   // request.cc: from a head to an upstream.
   bool begin(const RequestHead& head, std::string_view rest);

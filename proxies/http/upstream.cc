@@ -37,6 +37,7 @@ Reason HttpSession::judge(const Endpoint& address) {
 }
 
 Reason HttpSession::judge_anew() const {
+  if (const Reason denied = judge_user(true); denied != Reason::ok) return denied;
   const ServerConfig& newest = *connection_.server().config();
   if (newest.policy->empty() && connection_.config().policy->empty()) return Reason::ok;
   policy::Decision decision = decide_early(newest);

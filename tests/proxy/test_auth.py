@@ -361,3 +361,56 @@ def asked_inside_tls(w):
     with tls_connect(w, port, "proxy.test") as client:
         client.sendall(f"GET {origin.url}/ HTTP/1.1\r\nHost: x\r\n".encode() + basic("bob", "geheim") + b"\r\n")
         contains(read_head(client)[0].decode(), " 200 ")
+
+
+@test("a disabled user stays out when the worker dies, ends beside a certificate that went bad, and while a server drains")
+def disabled_for_good(w):
+    w.init("acme")
+    w.allow_loopback("acme")
+    authority(w)
+    certificate(w, "proxy", "proxy.test")
+    w.server("http", "acme/a-open")  # asks for nobody: is not told of users
+    w.server("socks", "acme/s", "--auth", "basic", "--drain-timeout", "1m")
+    secure = w.server("https", "acme/z", "--auth", "basic", "--cert", "proxy.pem", "--key", "proxy.key")
+    add_quick_users(w, "acme", "bob", "ann", "eve")
+    w.run()
+    origin = Origin(echo)
+    sox = int(w.field("acme/s", "bound_port"))
+
+    def tunnel(user):
+        connection, answer = socks_login(sox, user, "geheim")
+        equal((answer, socks_connect(connection, origin.port)), (b"\1\0", 0), user)
+        return connection
+
+    def login(user):
+        connection, answer = socks_login(sox, user, "geheim")
+        connection.close()
+        return answer
+
+    w.ctl("user", "disable", "acme/bob")
+    w.kill(w.worker_of("acme"))
+    until(lambda: login("ann") == b"\1\0", 5 * w.patience, "the next worker serves")
+    equal(login("bob"), b"\1\1", "after the worker's death")
+
+    nobody = w.port()
+
+    # Rules and users hold although the rest of the row cannot be had.
+    def ask(user):
+        with tls_connect(w, secure, "proxy.test") as client:
+            client.sendall(f"GET http://127.0.0.1:{nobody}/ HTTP/1.1\r\nHost: x\r\n".encode() + basic(user, "geheim") + b"\r\n")
+            return int(read_head(client)[0].split()[1])
+
+    equal(ask("eve"), 502)
+    w.write("proxy.pem", "broken")
+    w.ctl("user", "disable", "acme/eve", code=(0, 1))
+    until(lambda: ask("eve") == 403, 3 * w.patience, "eve is out of the server with the broken certificate")
+    w.ctl("acl", "add", "deny", "--port", nobody, "--user", "ann", "--server", "acme/z", code=(0, 1))
+    until(lambda: ask("ann") == 403, 3 * w.patience, "so is ann, by a rule")
+
+    mine = tunnel("ann")
+    w.ctl("server", "stop", "acme/s", "--no-wait")
+    until(lambda: w.show("acme/s")["status"] == "stopping", 3 * w.patience, "draining")
+    mine.sendall(b"ping")
+    equal(mine.recv(4), b"ping", "while it drains")
+    w.ctl("user", "disable", "acme/ann", code=(0, 1))
+    assert ends([mine], 3 * w.patience) < 2 * w.patience

@@ -1,8 +1,10 @@
 """serve: a proxy in one line, with a throw-away registry, its access log on stdout."""
 import os
 import signal
+import subprocess
 
 from harness import connects, contains, equal, matches, test, until
+from logins import basic, socks_login
 from traffic import Origin, answer_with, echo, exchange, get
 
 
@@ -20,6 +22,31 @@ def serve_http(w):
     equal((process.returncode, connects(port)), (0, False))
     equal(os.listdir(w.path("tmp")), [])
     equal(os.path.exists(w.db), False)
+
+
+@test("serve with a user: nobody else gets in; the password comes from standard input or a file")
+def serve_user(w):
+    origin = Origin(answer_with())
+    port, sox = w.port(), w.port()
+    w.write("secret", "geheim\n")
+    web = w.popen("serve", "http", "--port", port, "--allow-to", "127.0.0.0/8", "--user", "bob", "--password-stdin", stdin=subprocess.PIPE)
+    web.stdin.write("geheim\n")
+    web.stdin.flush()
+    socks = w.popen("serve", "socks", "--port", sox, "--allow-to", "127.0.0.0/8", "--user", "bob", "--password-file", "secret")
+    for one in (port, sox):
+        until(lambda p=one: connects(p), 10 * w.patience, "listening")
+    equal(get(port, origin.url + "/").status, 407)
+    equal(get(port, origin.url + "/", more=basic("bob", "geheim")).status, 200)
+    for password, answer in (("geheim", b"\1\0"), ("x", b"\1\1")):
+        connection, got = socks_login(sox, "bob", password)
+        connection.close()
+        equal(got, answer)
+    for process in (web, socks):
+        process.terminate()
+        process.communicate(timeout=20 * w.patience)
+        equal(process.returncode, 0)
+    contains(w.ctl("serve", "http", "--user", "bob", code=11).err, "no terminal")
+    w.ctl("serve", "tcp", "--backend", "127.0.0.1:1", "--user", "bob", code=2)
 
 
 @test("serve tcp with a backend; two at once do not disturb each other; a busy port is exit 1 or 4")

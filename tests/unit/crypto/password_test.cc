@@ -46,6 +46,10 @@ TEST_CASE("password: no other form is a hash, and nothing fits it") {
   for (const std::string& text :
        {std::string{}, std::string{"geheim"}, std::string{"$apr1$abc$def"}, std::string{"$1$salt$hash"},
         "$scrypt$ln=31,r=8,p=1$c2FsdA$" + key, "$scrypt$ln=15,r=64,p=1$c2FsdA$" + key,
+        "$scrypt$ln=18,r=8,p=1$c2FsdA$" + key,
+        std::string{"$2b$31$abcdefghijklmnopqrstuuPWRtT5yx7FBi4dcf6ROhboeNunUrLQ."},
+        std::string{"$6$rounds=999999999$saltsalt$vqVEzhF1x7x2p0VCWCzOM1GGIpJ62KqdREyqdHXfkzvqLwi"},
+        std::string{"$y$jZZ$abcdefgh$BNDMLQXNfxYvp1kwneELSFVpSGYRoN6/y0Pa9exxy//"},
         "$scrypt$ln=15,r=8,p=1$$" + key, std::string{"$scrypt$ln=15,r=8,p=1$c2FsdA$short"},
         "$scrypt$ln=15,r=8,p=1$c2FsdA" + key, "$scrypt$ln=,r=8,p=1$c2FsdA$" + key}) {
     CAPTURE(text);

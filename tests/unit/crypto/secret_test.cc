@@ -16,7 +16,7 @@ TEST_CASE("MAC: the same parts under the same key, and nothing else, give the sa
   CHECK(mac_of(key, {"tenant", "bob", "geheim"}) != mac);
 }
 
-TEST_CASE("secret: wiped where it was, whole where it went") {
+TEST_CASE("secret: whole where it went, nothing where it was") {
   Secret one("a password that needs the heap");
   Secret two(std::move(one));
   CHECK(one.text().empty());  // NOLINT: that is the point
