@@ -45,8 +45,8 @@ std::uint64_t Authenticator::key_of(std::uint64_t source, std::string_view tenan
 }
 
 unsigned Authenticator::failures_of(std::uint64_t key, SteadyTime now) const {
-  for (const auto* table : {&failures_.fresh, &failures_.old})
-    if (const auto found = table->find(key); found != table->end())
+  for (const auto* half : {&failures_.fresh, &failures_.old})
+    if (const auto found = half->find(key); found != half->end())
       return now - found->second.last < failure_memory ? found->second.count : 0;
   return 0;
 }

@@ -132,8 +132,8 @@ bool restrict_with_seccomp() noexcept {
     if (seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, row.call, 1, &condition) != 0) return false;
   }
   // A thread's own niceness; never that of the other processes of this user.
-  if (seccomp_rule_add(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(setpriority), 2,
-                       SCMP_A0(SCMP_CMP_EQ, PRIO_PROCESS, 0), SCMP_A1(SCMP_CMP_EQ, 0, 0)) != 0)
+  const scmp_arg_cmp own_niceness[] = {{0, SCMP_CMP_EQ, PRIO_PROCESS, 0}, {1, SCMP_CMP_EQ, 0, 0}};
+  if (seccomp_rule_add_array(filter.get(), SCMP_ACT_ALLOW, SCMP_SYS(setpriority), 2, own_niceness) != 0)
     return false;
   // Its flags are out of a filter's reach: the library falls back to clone.
   if (seccomp_rule_add(filter.get(), SCMP_ACT_ERRNO(ENOSYS), SCMP_SYS(clone3), 0) != 0) return false;

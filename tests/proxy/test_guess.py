@@ -38,7 +38,7 @@ class Guesser:
 
 
 @test("guessing: scrypt runs stay bounded, attempts are counted, and the right password from elsewhere works at once",
-      serial=True, timeout=120)
+      serial=True, timeout=120, sanitized=False)
 def guessing(w):
     port = serve_users(w, "http", "--max-connections", "4000")
     add_user(w, "acme/bob")
