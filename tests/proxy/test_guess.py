@@ -81,7 +81,7 @@ def guessing(w):
              f"worker CPU {share:.2f} of a core, memory {before} -> {after} KiB")
     equal(sorted(answers), [407, 429])
     until(lambda: counted(w, "auth_failed") > 20 and counted(w, "rate_limited") > 100, 5 * w.patience, "attempts are counted")
-    assert first < 2 * w.patience, f"a newcomer waited {first:.1f} s"
+    assert first < 5 * w.patience, f"a newcomer waited {first:.1f} s"
     assert after - before < 64 * 1024, f"{before} -> {after} KiB"
     assert processes.alive(daemon)
 
