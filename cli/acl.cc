@@ -115,11 +115,7 @@ int run(Context& context, const Args& args) {
 namespace list {
 int run(Context& context, const Args&) {
   registry::Rows rows = registry::people_view(context.db(), "rules");
-  if (!context.tenant().empty()) {
-    const std::string name = find_tenant_target(context).name;
-    const std::size_t tenant = rows.column("tenant");
-    std::erase_if(rows.rows, [&](const auto& row) { return std::get<std::string>(row[tenant]) != name; });
-  }
+  keep_tenant(context, rows);
   context.out().list(table_of(rows, columns, context.out().machine()));
   return exit_code::ok;
 }

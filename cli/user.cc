@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <chrono>
-#include <fstream>
 #include <set>
 
 #include "cli/core/password.h"
@@ -82,13 +81,6 @@ std::optional<std::string> read_expiry(std::string_view text) {
                   std::string{text} + "'"};
 }
 
-/// The servers where users of the tenant log in: they must have taken a change before the command returns.
-std::vector<registry::Server> reached(Database& db, const std::string& tenant_id) {
-  auto servers = registry::list_servers(db, tenant_id);
-  std::erase_if(servers, [](const registry::Server& server) { return server.auth == "none"; });
-  return servers;
-}
-
 /// One outcome of a verb.
 Outcome outcome_of(const Context& context, const Named& who, const std::string& id, std::string_view action,
                    std::string_view status) {
@@ -106,7 +98,7 @@ int change(Context& context, const Named& who, const User& row, std::string_view
   context.change([&](Database& db) {
     context.check_generation(registry::get_user(db, row.tenant_id, row.id).generation, row.name);
     body(db);
-    servers = reached(db, who.tenant.id);
+    servers = users::reached(db, who.tenant.id);
   });
   const int code = settle_parts(context, servers, action);
   return code != exit_code::ok ? code : report(context, {outcome_of(context, who, row.id, action, status)});
@@ -168,7 +160,7 @@ int run(Context& context, const Args& args) {
   std::vector<registry::Server> servers;
   context.change([&](Database& db) {
     row = registry::add_user(db, who.tenant.id, row);
-    servers = reached(db, who.tenant.id);
+    servers = users::reached(db, who.tenant.id);
   });
   if (!made.empty())
     print_made(context, who, row.id, made);
@@ -195,7 +187,7 @@ int run(Context& context, const Args& args) {
   context.change([&](Database& db) {
     context.check_generation(registry::get_user(db, row.tenant_id, row.id).generation, row.name);
     body(db);
-    servers = reached(db, who.tenant.id);
+    servers = users::reached(db, who.tenant.id);
   });
   print_made(context, who, row.id, made);
   return settle_parts(context, servers, "passwd");
@@ -229,11 +221,7 @@ int run(Context& context, const Args& args) {
 
 int run_list(Context& context, const Args&) {
   registry::Rows rows = registry::people_view(context.db(), "users");
-  if (!context.tenant().empty()) {
-    const std::string name = find_tenant_target(context).name;
-    const std::size_t tenant = rows.column("tenant");
-    std::erase_if(rows.rows, [&](const auto& row) { return std::get<std::string>(row[tenant]) != name; });
-  }
+  keep_tenant(context, rows);
   context.out().list(table_of(rows, columns, context.out().machine()));
   return exit_code::ok;
 }
@@ -299,7 +287,7 @@ int change_all(Context& context, const Args& args, std::string_view action, std:
       tenants.insert(row.tenant_id);
     }
     for (const std::string& tenant : tenants)
-      for (registry::Server& server : reached(db, tenant)) servers.push_back(std::move(server));
+      for (registry::Server& server : users::reached(db, tenant)) servers.push_back(std::move(server));
   });
   if (const int code = settle_parts(context, servers, action); code != exit_code::ok) return code;
   std::vector<Outcome> outcomes;
@@ -327,86 +315,6 @@ int run_remove(Context& context, const Args& args) {
   return change_all(context, args, "remove", "removed",
                     [](Database& db, const User& row) { registry::remove_user(db, row); });
 }
-
-namespace import {
-constexpr Arg<std::string_view> htpasswd{"--htpasswd",
-                                         "lines of NAME:HASH, as htpasswd -B writes them",
-                                         {.required = true, .metavar = "FILE", .complete = Source::file}};
-constexpr Arg<bool> replace{"--replace", "users that are there get the file's password"};
-constexpr const ArgInfo* signature[] = {&htpasswd, &replace};
-constexpr Example examples[] = {
-    {"arcusctl user import --htpasswd users.txt -t acme", "all of them, or none"}};
-constexpr std::string_view details_text =
-    "Takes the hashes of crypt(5) that begin with $2b$, $2y$, $y$, $6$ or $5$, and our own. The older $apr1$ "
-    "and "
-    "DES forms are refused: they are guessed in seconds. All users come in one transaction, or none.";
-
-struct Line {
-  std::size_t number;
-  User user;
-};
-
-std::vector<Line> read_file(const std::string& path) {
-  std::ifstream file{path};
-  if (!file) throw system_error("'" + path + "'", errno);
-  std::vector<Line> out;
-  std::vector<std::string> problems;
-  std::string text;
-  for (std::size_t number = 1; std::getline(file, text); ++number) {
-    const std::string_view line =
-        trim(std::string_view{text}.ends_with('\r') ? std::string_view{text}.substr(0, text.size() - 1)
-                                                    : std::string_view{text});
-    if (line.empty() || line.starts_with('#')) continue;
-    const std::size_t colon = line.find(':');
-    const std::string_view name = line.substr(0, colon);
-    const std::string_view hash = colon == std::string_view::npos ? "" : line.substr(colon + 1);
-    const std::string place = "line " + std::to_string(number) + ": ";
-    // What stands there may be a password: it is not repeated.
-    if (colon == std::string_view::npos)
-      problems.push_back(place + "not NAME:HASH");
-    else if (!registry::is_user_name(name))
-      problems.push_back(place + "what stands before the colon is no user name");
-    else if (!is_password_hash(hash))
-      problems.push_back(place + "the hash of '" + std::string{name} + "' is of no form we take");
-    else
-      out.push_back({number, {.name = std::string{name}, .password_hash = std::string{hash}}});
-  }
-  if (!problems.empty())
-    throw Error{ErrorKind::usage, "'" + path + "': " + problems.front()}.with_details(
-        problems.size() > 1 ? problems : std::vector<std::string>{});
-  return out;
-}
-
-int run(Context& context, const Args& args) {
-  const registry::Tenant tenant = find_tenant_target(context);
-  const std::vector<Line> lines = read_file(std::string{args[htpasswd]});
-  std::size_t added = 0;
-  std::size_t replaced = 0;
-  std::vector<registry::Server> servers;
-  context.change([&](Database& db) {
-    const auto there = registry::list_users(db, tenant.id);
-    for (const Line& line : lines) {
-      const auto known = std::ranges::find(there, line.user.name, &User::name);
-      if (known == there.end()) {
-        registry::add_user(db, tenant.id, line.user);
-        ++added;
-      } else if (args[replace]) {
-        registry::set_password(db, known->id, line.user.password_hash);
-        ++replaced;
-      } else {
-        throw Error{ErrorKind::conflict, "line " + std::to_string(line.number) +
-                                             ": there is already a user '" + line.user.name + "'"}
-            .about(line.user.name)
-            .with_hint("--replace gives those that are there the file's passwords");
-      }
-    }
-    servers = reached(db, tenant.id);
-  });
-  context.out().line(tenant.name + "  " + std::to_string(added) + " added  " + std::to_string(replaced) +
-                     " replaced");
-  return settle_parts(context, servers, "user");
-}
-}  // namespace import
 
 constexpr Command commands[] = {
     {"add",
@@ -447,9 +355,9 @@ constexpr Command commands[] = {
      {.examples = test::examples, .exits = test::exits}},
     {"import",
      "add the users of an htpasswd file",
-     import::signature,
-     import::run,
-     {.mutating = true, .waits = true, .examples = import::examples, .details = import::details_text}},
+     users::import_signature,
+     users::run_import,
+     {.mutating = true, .waits = true, .examples = users::import_examples, .details = users::import_details}},
     {"remove",
      "remove users; their live connections end within a second",
      many_signature,
@@ -458,6 +366,16 @@ constexpr Command commands[] = {
 };
 
 }  // namespace
+
+namespace users {
+
+std::vector<registry::Server> reached(Database& db, const std::string& tenant_id) {
+  auto servers = registry::list_servers(db, tenant_id);
+  std::erase_if(servers, [](const registry::Server& server) { return server.auth == "none"; });
+  return servers;
+}
+
+}  // namespace users
 
 std::string bare_user(std::string_view word, std::string_view tenant) {
   const std::size_t slash = word.find('/');

@@ -90,4 +90,11 @@ void keep_server(Context& context, registry::Rows& rows, std::string_view refere
   });
 }
 
+void keep_tenant(Context& context, registry::Rows& rows) {
+  if (context.tenant().empty()) return;
+  const std::string name = find_tenant_target(context).name;
+  const std::size_t tenant = rows.column("tenant");
+  std::erase_if(rows.rows, [&](const auto& row) { return std::get<std::string>(row[tenant]) != name; });
+}
+
 }  // namespace arcus::cli

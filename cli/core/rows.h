@@ -25,6 +25,8 @@ std::int64_t number_at(const registry::Rows& rows, std::size_t row, std::string_
 
 /// Keeps the rows whose column `server` is what `reference` names; without one, those of the tenant in scope.
 void keep_server(Context& context, registry::Rows& rows, std::string_view reference);
+/// With -t: only the rows whose column `tenant` names that one.
+void keep_tenant(Context& context, registry::Rows& rows);
 
 /// Gives column `key` of the table a text for the screen: `412/1000` for connections under a limit.
 void show_share(Table& table, std::string_view key, std::string_view limit_key);

@@ -83,12 +83,8 @@ void Supervisor::expire_users() {
   note_expiries();
   for (auto& [id, server] : servers_) {
     if (server.desired.server.auth == "none") continue;
-    const auto tenant = tenants_.find(server.desired.server.tenant_id);
-    if (!server.is_wanted() && server.draining && tenant != tenants_.end())
-      apply_access(server, tenant->second);
-    if (!server.is_wanted()) continue;
-    apply_row(server, false);
-    drive(server);
+    server.seen_generation = 0;  // take_row() shall look again
+    take_row(server);
   }
 }
 

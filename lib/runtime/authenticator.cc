@@ -17,6 +17,8 @@ using std::chrono::steady_clock;
 
 static constexpr std::size_t most_known = 8192;      // twice that at most
 static constexpr std::size_t most_failures = 32768;  // twice that at most
+/// Looking through all that waits takes some 100 us, in everybody's way.
+static constexpr std::chrono::milliseconds purge_pause{100};
 /// Data threads come first; what is left is enough to check some passwords a second.
 static constexpr int niceness = 5;
 
@@ -78,47 +80,48 @@ bool Authenticator::has_threads() {
   return !threads_.empty();
 }
 
-Reason Authenticator::submit(Job job) {
-  const std::lock_guard lock(mutex_);
-  if (stopping_) return Reason::rate_limited;
-  if (!has_threads()) return Reason::local_resource;
-  if (const auto source = sources_.find(job.source); source != sources_.end())
-    purge(std::vector<std::uint64_t>{source->second.ids});
-  const auto is_full = [&] {
-    return jobs_.size() >= max_waiting || of_tenant_[job.tenant_id] >= max_waiting_per_tenant;
-  };
-  if (is_full()) {
-    std::vector<std::uint64_t> all;
-    for (const auto& [id, waiting] : jobs_) all.push_back(id);
-    purge(all);
-    if (is_full()) return Reason::rate_limited;
-  }
-  const SteadyTime now = steady_clock::now();
-  const bool sleeps = delay_after(failures_of(key_of(job.source, job.tenant_id, job.user), now)).count() > 0;
-  if (const auto source = sources_.find(job.source); source != sources_.end()) {
-    const std::size_t sleeping = source->second.sleeping;
-    if ((sleeps ? sleeping : source->second.ids.size() - sleeping) >= max_waiting_per_source)
-      return Reason::rate_limited;
-  }
-  enqueue(std::move(job), now);
-  changed_.notify_one();
-  return Reason::ok;
+bool Authenticator::is_full(const std::string& tenant_id) const {
+  const auto of_this = of_tenant_.find(tenant_id);
+  return jobs_.size() >= max_waiting ||
+         (of_this != of_tenant_.end() && of_this->second >= max_waiting_per_tenant);
 }
 
-void Authenticator::enqueue(Job job, SteadyTime now) {
-  const std::uint64_t id = next_id_++;
+/// Makes room where jobs wait that nobody waits for; all of them are looked at only now and then.
+bool Authenticator::has_room(const Job& job, SteadyTime now) {
+  if (const auto source = sources_.find(job.source); source != sources_.end())
+    purge(std::vector<std::uint64_t>{source->second.ids});
+  if (!is_full(job.tenant_id)) return true;
+  if (now < next_purge_) return false;
+  next_purge_ = now + purge_pause;
+  std::vector<std::uint64_t> all;
+  for (const auto& [id, waiting] : jobs_) all.push_back(id);
+  purge(all);
+  return !is_full(job.tenant_id);
+}
+
+Reason Authenticator::submit(Job job) {
+  const std::lock_guard lock(mutex_);
+  const SteadyTime now = steady_clock::now();
+  if (stopping_) return Reason::rate_limited;
+  if (!has_threads()) return Reason::local_resource;
+  if (!has_room(job, now)) return Reason::rate_limited;
   const seconds delay = delay_after(failures_of(key_of(job.source, job.tenant_id, job.user), now));
-  Waiting waiting{std::move(job), now + delay, 0, delay.count() > 0};
-  waiting.failures = failures_of(waiting.job.source, now);
-  if (waiting.sleeps)
-    sleeping_.emplace(waiting.not_before, id);
+  Source& source = sources_[job.source];
+  const bool sleeps = delay.count() > 0;
+  if ((sleeps ? source.sleeping : source.ids.size() - source.sleeping) >= max_waiting_per_source)
+    return Reason::rate_limited;
+  const std::uint64_t id = next_id_++;
+  const unsigned failures = failures_of(job.source, now);
+  if (sleeps)
+    sleeping_.emplace(now + delay, id);
   else
-    ready_.emplace(waiting.failures, id);
-  Source& source = sources_[waiting.job.source];
+    ready_.emplace(failures, id);
   source.ids.push_back(id);
-  source.sleeping += waiting.sleeps ? 1U : 0U;
-  ++of_tenant_[waiting.job.tenant_id];
-  jobs_.emplace(id, std::move(waiting));
+  source.sleeping += sleeps ? 1U : 0U;
+  ++of_tenant_[job.tenant_id];
+  jobs_.emplace(id, Waiting{std::move(job), now + delay, failures, sleeps});
+  changed_.notify_one();
+  return Reason::ok;
 }
 
 /// Out of every queue.

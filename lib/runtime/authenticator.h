@@ -99,7 +99,8 @@ class Authenticator {
   void run();
   void answer(const Job& job);
   bool has_threads();
-  void enqueue(Job job, SteadyTime now);
+  bool is_full(const std::string& tenant_id) const;
+  bool has_room(const Job& job, SteadyTime now);
   Waiting take(std::uint64_t id);
   void purge(const std::vector<std::uint64_t>& ids);
   static bool is_gone(const Job& job) noexcept;
@@ -119,6 +120,7 @@ class Authenticator {
   std::set<std::pair<unsigned, std::uint64_t>> ready_;      ///< failures, id
   std::set<std::pair<SteadyTime, std::uint64_t>> sleeping_;
   std::uint64_t next_id_ = 1;
+  SteadyTime next_purge_;
   Halves<std::unordered_set<Mac, MacHash>> known_;
   FailureTable failures_;
   std::vector<std::thread> threads_;

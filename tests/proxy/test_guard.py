@@ -119,6 +119,22 @@ def tightened_while_dialled(w):
     equal(full.received, b"")
 
 
+@test("a tunnel that is dialled while its server begins to ask for users is refused")
+def asked_while_dialled(w):
+    w.init("acme")
+    w.allow_loopback("acme")
+    full = FullListener()
+    port = w.server("http", "acme/web", "--set", "connect_ports=*")
+    w.run()
+    waiting = connect(port)
+    waiting.sendall(f"CONNECT 127.0.0.1:{full.port} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+    until(lambda: w.query("SELECT name FROM server_full WHERE active_connections = 1"), 5 * w.patience, "it dials")
+    w.ctl("server", "set", "acme/web", "auth=basic")
+    full.open()
+    contains(waiting.recv(4096).decode(), "HTTP/1.1 407 ", "auth_required")
+    equal(full.received, b"")
+
+
 @test("our own listeners are never a destination, whatever the rules say")
 def no_self_connection(w):
     w.init("acme")
