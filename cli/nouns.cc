@@ -5,6 +5,7 @@ namespace arcus::cli {
 extern const Noun acl_noun;
 extern const Noun audit_noun;
 extern const Noun backend_noun;
+extern const Noun cert_noun;
 extern const Noun completion_noun;
 extern const Noun config_noun;
 extern const Noun db_noun;
@@ -29,10 +30,10 @@ extern const Noun worker_noun;
 extern const Noun version_noun;
 
 static constexpr const Noun* table[] = {
-    &init_noun,       &serve_noun, &run_noun,     &status_noun,   &tenant_noun, &server_noun, &backend_noun,
-    &route_noun,      &user_noun,  &acl_noun,     &template_noun, &stats_noun,  &health_noun, &explain_noun,
-    &logs_noun,       &audit_noun, &doctor_noun,  &daemon_noun,   &sql_noun,    &db_noun,     &config_noun,
-    &completion_noun, &help_noun,  &version_noun, &worker_noun,
+    &init_noun,    &serve_noun,      &run_noun,   &status_noun,  &tenant_noun,   &server_noun, &backend_noun,
+    &route_noun,   &cert_noun,       &user_noun,  &acl_noun,     &template_noun, &stats_noun,  &health_noun,
+    &explain_noun, &logs_noun,       &audit_noun, &doctor_noun,  &daemon_noun,   &sql_noun,    &db_noun,
+    &config_noun,  &completion_noun, &help_noun,  &version_noun, &worker_noun,
 };
 
 std::span<const Noun* const> nouns() noexcept { return table; }

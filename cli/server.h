@@ -19,6 +19,11 @@ std::span<const Column> columns() noexcept;
 /// What the words and flags of `server add` ask for.
 registry::ServerSpec read_spec(Context& context, const Args& args);
 
+/// `--cert` may name certificates of the tenant instead of a file. Throws Error (not_found) when it is
+/// neither.
+void take_named_certs(Context& context, const Args& args, const registry::Tenant& tenant,
+                      registry::ServerSpec& spec);
+
 int run_add(Context& context, const Args& args);
 int run_list(Context& context, const Args& args);
 int run_show(Context& context, const Args& args);

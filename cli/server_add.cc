@@ -42,7 +42,9 @@ static int finish_add(Context& context, const registry::Server& server) {
 
 int run_add(Context& context, const Args& args) {
   registry::ServerSpec spec = read_spec(context, args);
-  spec.tenant = find_tenant_target(context).name;
+  const registry::Tenant tenant = find_tenant_target(context);
+  spec.tenant = tenant.name;
+  take_named_certs(context, args, tenant, spec);
   registry::Server server;
   context.change([&](Database& db) { server = registry::add_server(db, context.catalog(), spec); });
   return finish_add(context, server);

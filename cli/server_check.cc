@@ -1,6 +1,7 @@
 #include <netdb.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <memory>
 
 #include "cli/server.h"
@@ -56,12 +57,21 @@ void check_schema(Context& context, const registry::Server& server, Findings& fi
 }
 
 /// The certificates and keys as the daemon would read them, which may be another user.
-void check_certificates(const registry::Server& server, Findings& findings) {
-  if (!server.tls_cert_path) return;
+void check_certificates(Context& context, const registry::Server& server, Findings& findings) {
+  std::vector<daemon::CertificateFiles> sources;
+  for (const registry::Cert& cert : registry::certs_of(context.db(), server))
+    sources.push_back(daemon::files_of(cert));
+  if (server.tls_cert_path)
+    sources.push_back(
+        {.cert_path = *server.tls_cert_path, .key_path = server.tls_key_path.value_or(""), .chain_path = {}});
+  if (sources.empty()) return;
   try {
-    WallTime end;
-    const auto all =
-        daemon::load_certificates(*server.tls_cert_path, server.tls_key_path.value_or(""), wall_now(), end);
+    std::vector<daemon::LoadedCertificate> all;
+    for (const auto& files : sources)
+      for (auto& one : daemon::load_certificates(files, wall_now())) all.push_back(std::move(one));
+    const WallTime end = std::ranges::min_element(all, {}, [](const auto& one) {
+                           return one.facts.not_after;
+                         })->facts.not_after;
     const std::string text = std::to_string(all.size()) +
                              (all.size() == 1 ? " certificate" : " certificates") +
                              " with a key, valid until " + to_text(end).substr(0, 10);
@@ -113,7 +123,7 @@ int run_check(Context& context, const Args& args) {
     Findings findings{server.reference()};
     const auto backends = registry::list_backends(context.db(), server.id);
     check_schema(context, server, findings);
-    check_certificates(server, findings);
+    check_certificates(context, server, findings);
     check_port(context, server, findings);
     for (const registry::Backend& backend : backends) check_backend(backend, findings);
     findings.write(table);

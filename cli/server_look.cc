@@ -214,7 +214,7 @@ int run_show(Context& context, const Args& args) {
                  "handshake_timeout_ms", "header_timeout_ms", "keepalive_timeout_ms", "response_timeout_ms",
                  "body_timeout_ms", "idle_timeout_ms", "drain_timeout_ms"});
   print_section(context, table, "TLS and options",
-                {"enable_tls", "tls_cert_path", "tls_key_path", "tls_min_version", "tls_max_version",
+                {"enable_tls", "tls_cert_path", "tls_key_path", "cert", "tls_min_version", "tls_max_version",
                  "tls_ciphers", "alpn", "auth", "client_auth", "client_ca_path", "proxy_protocol_out", "lb",
                  "access_log", "access_log_format", "config"});
   print_backends(context, server);

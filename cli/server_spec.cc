@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <deque>
+#include <filesystem>
 #include <fstream>
 #include <map>
 #include <sstream>
@@ -15,6 +16,7 @@
 #include "lib/base/server_type.h"
 #include "lib/base/text.h"
 #include "lib/db/database.h"
+#include "lib/registry/certs.h"
 #include "lib/registry/spec.h"
 #include "lib/registry/templates.h"
 
@@ -121,8 +123,9 @@ constexpr ColumnFlag column_flags[] = {
                              {.group = "access", .choices = "none|basic", .complete = Source::choices},
                              For::users),
     column<bool>("--tls", "enable_tls", "serve TLS", {.negatable = true, .group = "TLS"}, For::tls),
-    column<std::string_view>("--cert", "tls_cert_path", "certificate chain, PEM; or a folder of them",
-                             {.metavar = "PATH", .group = "TLS", .complete = Source::file}, For::tls),
+    column<std::string_view>("--cert", "tls_cert_path",
+                             "certificate by name (several: a,b), or its PEM file; or a folder of them",
+                             {.metavar = "NAME|PATH", .group = "TLS", .complete = Source::file}, For::tls),
     column<std::string_view>("--key", "tls_key_path", "private key, PEM",
                              {.metavar = "PATH", .group = "TLS", .complete = Source::file}, For::tls),
     column<std::string_view>("--tls-min", "tls_min_version", "oldest version =1.2",
@@ -350,6 +353,30 @@ void read_words(const Args& args, registry::ServerSpec& spec) {
 }  // namespace
 
 const Variants add_variants{variant_names, variant_summary, variant_args, variant_name};
+
+void take_named_certs(Context& context, const Args& args, const registry::Tenant& tenant,
+                      registry::ServerSpec& spec) {
+  const auto flag = [](std::string_view key) -> const ArgInfo& {
+    return std::ranges::find(column_flags, key, &ColumnFlag::key)->info;
+  };
+  const ArgInfo& cert = flag("tls_cert_path");
+  if (!args.has(cert) || args.has(flag("tls_key_path"))) return;
+  const std::string word{args.text(cert)};
+  std::error_code ignored;
+  std::vector<std::string> known;
+  for (const registry::Cert& row : registry::list_certs(context.db(), tenant.id)) known.push_back(row.name);
+  for (const std::string& name : split(word, ',')) {
+    if (std::ranges::find(known, name) != known.end()) continue;
+    if (word.find('/') != word.npos || std::filesystem::exists(word, ignored)) return;  // it is a path
+    throw Error{ErrorKind::not_found,
+                "tenant '" + tenant.name + "' has no certificate '" + name + "', and there is no such file"}
+        .about(name)
+        .suggest(nearest_word(name, known).value_or(""))
+        .with_hint("arcusctl cert list");
+  }
+  std::erase_if(spec.assignments, [](const auto& one) { return one.key == "tls_cert_path"; });
+  spec.assignments.push_back({"cert", word});
+}
 
 registry::BackendSpec local_backend(std::string_view text) {
   registry::BackendSpec spec = registry::parse_backend(text);

@@ -51,19 +51,7 @@ constexpr Arg<std::string_view> expires{
     "--expires", "until then: 2027-01-31, 2027-01-31T18:00:00Z, or from now on: 30d", {.metavar = "WHEN"}};
 constexpr Arg<std::string_view> description{"--description", "free text"};
 
-struct Named {
-  registry::Tenant tenant;
-  std::string name;
-};
-
-/// The tenant and the name of the user in `word`.
-Named named(Context& context, std::string_view word) {
-  const std::size_t slash = word.find('/');
-  if (slash == std::string_view::npos) return {find_tenant_target(context), std::string{word}};
-  return {find_tenant_target(context, word.substr(0, slash)), std::string{word.substr(slash + 1)}};
-}
-
-User find(Context& context, const Named& who) {
+User find(Context& context, const TenantPart& who) {
   return registry::get_user(context.db(), who.tenant.id, who.name);
 }
 
@@ -82,8 +70,8 @@ std::optional<std::string> read_expiry(std::string_view text) {
 }
 
 /// One outcome of a verb.
-Outcome outcome_of(const Context& context, const Named& who, const std::string& id, std::string_view action,
-                   std::string_view status) {
+Outcome outcome_of(const Context& context, const TenantPart& who, const std::string& id,
+                   std::string_view action, std::string_view status) {
   return {.id = id,
           .tenant = who.tenant.name,
           .name = who.name,
@@ -92,7 +80,7 @@ Outcome outcome_of(const Context& context, const Named& who, const std::string& 
 }
 
 /// Makes the change, waits for the servers, and says what became of the user.
-int change(Context& context, const Named& who, const User& row, std::string_view action,
+int change(Context& context, const TenantPart& who, const User& row, std::string_view action,
            std::string_view status, const std::function<void(Database&)>& body) {
   std::vector<registry::Server> servers;
   context.change([&](Database& db) {
@@ -105,8 +93,8 @@ int change(Context& context, const Named& who, const User& row, std::string_view
 }
 
 /// From the flags; `made` is the one to print, when it was made up.
-Secret new_password(const Args& args, const Named& who, std::string& made) {
-  if (!args[generate]) return read_password(args, who.tenant.name + "/" + who.name, true);
+Secret new_password(const Args& args, const TenantPart& who, std::string& made) {
+  if (!args[generate]) return read_password(args, who.reference(), true);
   if (args[password::from_stdin] || args.has(password::from_file))
     throw Error{ErrorKind::usage, "--generate makes the password up: it takes no other"};
   made = generate_password();
@@ -114,7 +102,7 @@ Secret new_password(const Args& args, const Named& who, std::string& made) {
 }
 
 /// Before any waiting: it is known nowhere else.
-void print_made(Context& context, const Named& who, const std::string& id, std::string& made) {
+void print_made(Context& context, const TenantPart& who, const std::string& id, std::string& made) {
   static constexpr Column made_columns[] = {
       {"id", "ID"}, {"tenant", "TENANT"}, {"name", "USER"}, {"password", "PASSWORD"}};
   if (context.dry_run()) {
@@ -124,7 +112,7 @@ void print_made(Context& context, const Named& who, const std::string& id, std::
     table.add(id, who.tenant.name, who.name, made);
     context.out().object(table);
   } else {
-    context.out().line(context.quiet() ? made : who.tenant.name + "/" + who.name + "  password  " + made);
+    context.out().line(context.quiet() ? made : who.reference() + "  password  " + made);
   }
   wipe(made);
   context.out().flush();
@@ -148,7 +136,7 @@ constexpr Example examples[] = {
 };
 
 int run(Context& context, const Args& args) {
-  const Named who = named(context, args[new_user]);
+  const TenantPart who = find_tenant_part(context, args[new_user]);
   if (!registry::is_user_name(who.name))
     throw Error{
         ErrorKind::usage,
@@ -167,7 +155,7 @@ int run(Context& context, const Args& args) {
   else if (context.out().machine() && !context.quiet())
     print_row(context, row);
   else
-    context.out().line(context.quiet() ? row.id : who.tenant.name + "/" + who.name + "  " + row.id);
+    context.out().line(context.quiet() ? row.id : who.reference() + "  " + row.id);
   return settle_parts(context, servers, "user");
 }
 }  // namespace add
@@ -177,7 +165,7 @@ constexpr const ArgInfo* signature[] = {&ref, &generate, &password::from_stdin, 
 constexpr Example examples[] = {{"arcusctl user passwd bob -t acme", "asks for the new one twice"}};
 
 int run(Context& context, const Args& args) {
-  const Named who = named(context, args[ref]);
+  const TenantPart who = find_tenant_part(context, args[ref]);
   const User row = find(context, who);
   std::string made;
   const std::string hash = hash_password(new_password(args, who, made).text());
@@ -200,9 +188,9 @@ constexpr Example examples[] = {{"arcusctl user test bob -t acme", "exit 0 when 
 constexpr ExitNote exits[] = {{exit_code::failed, "the password is wrong, or the user may not log in"}};
 
 int run(Context& context, const Args& args) {
-  const Named who = named(context, args[ref]);
+  const TenantPart who = find_tenant_part(context, args[ref]);
   const User row = find(context, who);
-  const Secret given = read_password(args, who.tenant.name + "/" + who.name, false);
+  const Secret given = read_password(args, who.reference(), false);
   const bool fits = verify_password(row.password_hash, given.text());
   const bool may = row.may_log_in(now_text());
   const std::string_view status = !fits ? "auth_failed" : may ? "ok" : "user_disabled";
@@ -229,7 +217,7 @@ int run_list(Context& context, const Args&) {
 constexpr const ArgInfo* one_signature[] = {&ref};
 
 int run_show(Context& context, const Args& args) {
-  print_row(context, find(context, named(context, args[ref])));
+  print_row(context, find(context, find_tenant_part(context, args[ref])));
   return exit_code::ok;
 }
 
@@ -256,7 +244,7 @@ void assign(User& row, std::string_view word) {
 }
 
 int run(Context& context, const Args& args) {
-  const Named who = named(context, args[ref]);
+  const TenantPart who = find_tenant_part(context, args[ref]);
   User row = find(context, who);
   for (const std::string_view word : args[assignments]) assign(row, word);
   return change(context, who, row, "set", "changed", [&](Database& db) {
@@ -272,9 +260,9 @@ int run(Context& context, const Args& args) {
 template <typename Body>
 int change_all(Context& context, const Args& args, std::string_view action, std::string_view status,
                Body body) {
-  std::vector<std::pair<Named, User>> all;
+  std::vector<std::pair<TenantPart, User>> all;
   for (const std::string_view word : args[refs]) {
-    const Named who = named(context, word);
+    const TenantPart who = find_tenant_part(context, word);
     all.emplace_back(who, find(context, who));
   }
   std::vector<registry::Server> servers;

@@ -20,6 +20,7 @@ BEGIN
   DELETE FROM acl WHERE tenant_id = OLD.id;
   DELETE FROM acl_number WHERE tenant_id = OLD.id;
   DELETE FROM user WHERE tenant_id = OLD.id;
+  DELETE FROM cert WHERE tenant_id = OLD.id;
 END;
 
 CREATE TRIGGER tenant_id_fixed BEFORE UPDATE OF id ON tenant WHEN NEW.id IS NOT OLD.id
@@ -45,6 +46,10 @@ BEGIN
   WHERE NEW.auth NOT IN ('none', 'basic');
   SELECT RAISE(ABORT, 'server.auth: a server of this type asks for no credentials')
   WHERE NEW.auth <> 'none' AND NOT (SELECT takes_users FROM server_type WHERE name = NEW.type);
+  SELECT RAISE(ABORT, 'server.cert: this tenant has no such certificate (see: SELECT * FROM certs)')
+  WHERE CASE WHEN NEW.cert IS NULL THEN 0 WHEN NEW.cert GLOB '*[^a-z0-9._,-]*' THEN 1 ELSE EXISTS (
+    SELECT 1 FROM json_each('["' || replace(NEW.cert, ',', '","') || '"]')
+    WHERE value NOT IN (SELECT name FROM cert WHERE tenant_id = NEW.tenant_id)) END;
   SELECT RAISE(ABORT, 'server.name: this tenant already has a server of that name (use UPDATE)')
   WHERE EXISTS (SELECT 1 FROM server WHERE (tenant_id = NEW.tenant_id AND name = NEW.name) OR id = NEW.id);
   SELECT RAISE(ABORT, 'server.listen_port: another server is registered on that address and port')
@@ -60,7 +65,7 @@ BEGIN
       <= (SELECT count(*) FROM server WHERE tenant_id = NEW.tenant_id);
 END;
 
-CREATE TRIGGER server_update_check BEFORE UPDATE OF tenant_id, name, type, lb, auth, enabled, listen_addr, listen_port ON server
+CREATE TRIGGER server_update_check BEFORE UPDATE OF tenant_id, name, type, lb, auth, cert, enabled, listen_addr, listen_port ON server
 BEGIN
   SELECT RAISE(ABORT, 'server.tenant_id: no such tenant')
   WHERE NOT EXISTS (SELECT 1 FROM tenant WHERE id = NEW.tenant_id);
@@ -72,6 +77,10 @@ BEGIN
   WHERE NEW.auth NOT IN ('none', 'basic');
   SELECT RAISE(ABORT, 'server.auth: a server of this type asks for no credentials')
   WHERE NEW.auth <> 'none' AND NOT (SELECT takes_users FROM server_type WHERE name = NEW.type);
+  SELECT RAISE(ABORT, 'server.cert: this tenant has no such certificate (see: SELECT * FROM certs)')
+  WHERE CASE WHEN NEW.cert IS NULL THEN 0 WHEN NEW.cert GLOB '*[^a-z0-9._,-]*' THEN 1 ELSE EXISTS (
+    SELECT 1 FROM json_each('["' || replace(NEW.cert, ',', '","') || '"]')
+    WHERE value NOT IN (SELECT name FROM cert WHERE tenant_id = NEW.tenant_id)) END;
   SELECT RAISE(ABORT, 'server.name: this tenant already has a server of that name (use UPDATE)')
   WHERE EXISTS (SELECT 1 FROM server WHERE (tenant_id = NEW.tenant_id AND name = NEW.name AND id <> NEW.id));
   SELECT RAISE(ABORT, 'server.listen_port: another server is registered on that address and port')
@@ -166,6 +175,43 @@ CREATE TRIGGER user_delete_check BEFORE DELETE ON user
 WHEN EXISTS (SELECT 1 FROM acl WHERE user_id = OLD.id) AND EXISTS (SELECT 1 FROM tenant WHERE id = OLD.tenant_id)
 BEGIN
   SELECT RAISE(ABORT, 'user: rules name this user (remove them first: SELECT * FROM rules)');
+END;
+
+CREATE TRIGGER cert_insert_check BEFORE INSERT ON cert
+BEGIN
+  SELECT RAISE(ABORT, 'cert.tenant_id: no such tenant')
+  WHERE NOT EXISTS (SELECT 1 FROM tenant WHERE id = NEW.tenant_id);
+  SELECT RAISE(ABORT, 'cert.name: this tenant already has a certificate of that name (use UPDATE)')
+  WHERE EXISTS (SELECT 1 FROM cert WHERE (tenant_id = NEW.tenant_id AND name = NEW.name) OR id = NEW.id);
+END;
+
+CREATE TRIGGER cert_fixed BEFORE UPDATE OF id, tenant_id, name ON cert
+WHEN NEW.id IS NOT OLD.id OR NEW.tenant_id IS NOT OLD.tenant_id OR NEW.name IS NOT OLD.name
+BEGIN
+  SELECT RAISE(ABORT, 'cert.name: the id, tenant and name of a certificate never change (servers name it)');
+END;
+
+-- What the file says is read from the file.
+CREATE TRIGGER cert_facts_insert BEFORE INSERT ON cert
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via IN ('cli', 'daemon'))
+  AND (coalesce(NEW.subject, NEW.issuer, NEW.not_before, NEW.not_after, NEW.key_type, NEW.fingerprint_sha256, NEW.read_at)
+    IS NOT NULL OR NEW.sans <> '[]')
+BEGIN
+  SELECT RAISE(ABORT, 'cert.subject: read from the file (use: arcusctl cert reload)');
+END;
+
+CREATE TRIGGER cert_facts_update BEFORE UPDATE OF
+  subject, issuer, sans, not_before, not_after, key_type, fingerprint_sha256, read_at
+ON cert
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via IN ('cli', 'daemon'))
+BEGIN
+  SELECT RAISE(ABORT, 'cert.subject: read from the file (use: arcusctl cert reload)');
+END;
+
+CREATE TRIGGER cert_delete_check BEFORE DELETE ON cert
+WHEN EXISTS (SELECT 1 FROM server WHERE tenant_id = OLD.tenant_id AND instr(',' || cert || ',', ',' || OLD.name || ','))
+BEGIN
+  SELECT RAISE(ABORT, 'cert: servers show this certificate (see column used_by: SELECT * FROM certs)');
 END;
 
 CREATE TRIGGER setting_insert_check BEFORE INSERT ON setting
@@ -310,6 +356,19 @@ BEGIN
   UPDATE server SET generation = generation + 1 WHERE tenant_id = OLD.tenant_id AND auth <> 'none';
 END;
 
+CREATE TRIGGER cert_generation AFTER UPDATE ON cert WHEN NEW.generation IS OLD.generation
+BEGIN
+  UPDATE cert SET generation = OLD.generation + 1, updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE id = NEW.id;
+END;
+
+-- What was read from the files changes no server.
+CREATE TRIGGER cert_update_generation AFTER UPDATE OF cert_path, key_path, chain_path ON cert
+WHEN NEW.cert_path IS NOT OLD.cert_path OR NEW.key_path IS NOT OLD.key_path OR NEW.chain_path IS NOT OLD.chain_path
+BEGIN
+  UPDATE server SET generation = generation + 1
+  WHERE tenant_id = NEW.tenant_id AND instr(',' || cert || ',', ',' || NEW.name || ',');
+END;
+
 -- Audit: every change of a desired row, with who, how and why; a change by hand has no audit_context.
 
 CREATE TRIGGER tenant_insert_audit AFTER INSERT ON tenant
@@ -396,7 +455,7 @@ BEGIN
       'keepalive_timeout_ms', NEW.keepalive_timeout_ms, 'response_timeout_ms', NEW.response_timeout_ms,
       'body_timeout_ms', NEW.body_timeout_ms, 'idle_timeout_ms', NEW.idle_timeout_ms,
       'drain_timeout_ms', NEW.drain_timeout_ms, 'enable_tls', NEW.enable_tls,
-      'tls_cert_path', NEW.tls_cert_path, 'tls_key_path', NEW.tls_key_path,
+      'tls_cert_path', NEW.tls_cert_path, 'tls_key_path', NEW.tls_key_path, 'cert', NEW.cert,
       'handshake_timeout_ms', NEW.handshake_timeout_ms, 'tls_min_version', NEW.tls_min_version,
       'tls_max_version', NEW.tls_max_version, 'tls_ciphers', NEW.tls_ciphers, 'alpn', NEW.alpn,
       'auth', NEW.auth, 'client_auth', NEW.client_auth, 'client_ca_path', NEW.client_ca_path,
@@ -410,7 +469,7 @@ CREATE TRIGGER server_update_audit AFTER UPDATE OF
   id, tenant_id, name, type, template, description, enabled, desired_state, listen_addr, listen_port, backlog,
   allow_open, max_connections, max_connections_per_client, connection_timeout_ms, header_timeout_ms,
   keepalive_timeout_ms, response_timeout_ms, body_timeout_ms, idle_timeout_ms, drain_timeout_ms, enable_tls,
-  tls_cert_path, tls_key_path, handshake_timeout_ms, tls_min_version, tls_max_version, tls_ciphers, alpn, auth,
+  tls_cert_path, tls_key_path, cert, handshake_timeout_ms, tls_min_version, tls_max_version, tls_ciphers, alpn, auth,
   client_auth, client_ca_path, proxy_protocol_in, proxy_protocol_from, proxy_protocol_out, lb, access_log, access_log_format, config,
   labels, restart_seq, reload_seq
 ON server
@@ -437,7 +496,7 @@ BEGIN
       'keepalive_timeout_ms', OLD.keepalive_timeout_ms, 'response_timeout_ms', OLD.response_timeout_ms,
       'body_timeout_ms', OLD.body_timeout_ms, 'idle_timeout_ms', OLD.idle_timeout_ms,
       'drain_timeout_ms', OLD.drain_timeout_ms, 'enable_tls', OLD.enable_tls,
-      'tls_cert_path', OLD.tls_cert_path, 'tls_key_path', OLD.tls_key_path,
+      'tls_cert_path', OLD.tls_cert_path, 'tls_key_path', OLD.tls_key_path, 'cert', OLD.cert,
       'handshake_timeout_ms', OLD.handshake_timeout_ms, 'tls_min_version', OLD.tls_min_version,
       'tls_max_version', OLD.tls_max_version, 'tls_ciphers', OLD.tls_ciphers, 'alpn', OLD.alpn,
       'auth', OLD.auth, 'client_auth', OLD.client_auth, 'client_ca_path', OLD.client_ca_path,
@@ -454,7 +513,7 @@ BEGIN
       'keepalive_timeout_ms', NEW.keepalive_timeout_ms, 'response_timeout_ms', NEW.response_timeout_ms,
       'body_timeout_ms', NEW.body_timeout_ms, 'idle_timeout_ms', NEW.idle_timeout_ms,
       'drain_timeout_ms', NEW.drain_timeout_ms, 'enable_tls', NEW.enable_tls,
-      'tls_cert_path', NEW.tls_cert_path, 'tls_key_path', NEW.tls_key_path,
+      'tls_cert_path', NEW.tls_cert_path, 'tls_key_path', NEW.tls_key_path, 'cert', NEW.cert,
       'handshake_timeout_ms', NEW.handshake_timeout_ms, 'tls_min_version', NEW.tls_min_version,
       'tls_max_version', NEW.tls_max_version, 'tls_ciphers', NEW.tls_ciphers, 'alpn', NEW.alpn,
       'auth', NEW.auth, 'client_auth', NEW.client_auth, 'client_ca_path', NEW.client_ca_path,
@@ -482,7 +541,7 @@ BEGIN
       'keepalive_timeout_ms', OLD.keepalive_timeout_ms, 'response_timeout_ms', OLD.response_timeout_ms,
       'body_timeout_ms', OLD.body_timeout_ms, 'idle_timeout_ms', OLD.idle_timeout_ms,
       'drain_timeout_ms', OLD.drain_timeout_ms, 'enable_tls', OLD.enable_tls,
-      'tls_cert_path', OLD.tls_cert_path, 'tls_key_path', OLD.tls_key_path,
+      'tls_cert_path', OLD.tls_cert_path, 'tls_key_path', OLD.tls_key_path, 'cert', OLD.cert,
       'handshake_timeout_ms', OLD.handshake_timeout_ms, 'tls_min_version', OLD.tls_min_version,
       'tls_max_version', OLD.tls_max_version, 'tls_ciphers', OLD.tls_ciphers, 'alpn', OLD.alpn,
       'auth', OLD.auth, 'client_auth', OLD.client_auth, 'client_ca_path', OLD.client_ca_path,
@@ -718,6 +777,66 @@ BEGIN
     json_object(
       'id', OLD.id, 'tenant_id', OLD.tenant_id, 'name', OLD.name, 'description', OLD.description,
       'enabled', OLD.enabled, 'expires_at', OLD.expires_at),
+    NULL,
+    (SELECT reason FROM audit_context));
+END;
+
+-- Each change of a certificate is told, whoever noticed it.
+CREATE TRIGGER cert_insert_audit AFTER INSERT ON cert
+BEGIN
+  INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
+  VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
+    'cert.add',
+    (SELECT name FROM tenant WHERE id = NEW.tenant_id),
+    coalesce((SELECT name FROM tenant WHERE id = NEW.tenant_id), '?') || '/' || NEW.name,
+    NEW.id,
+    NULL,
+    json_object(
+      'id', NEW.id, 'tenant_id', NEW.tenant_id, 'name', NEW.name, 'cert_path', NEW.cert_path,
+      'key_path', NEW.key_path, 'chain_path', NEW.chain_path, 'description', NEW.description,
+      'subject', NEW.subject, 'issuer', NEW.issuer, 'sans', json(NEW.sans), 'not_before', NEW.not_before,
+      'not_after', NEW.not_after, 'key_type', NEW.key_type, 'fingerprint_sha256', NEW.fingerprint_sha256),
+    (SELECT reason FROM audit_context));
+END;
+
+CREATE TRIGGER cert_update_audit AFTER UPDATE OF
+  cert_path, key_path, chain_path, description, fingerprint_sha256
+ON cert
+BEGIN
+  INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
+  VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
+    CASE
+      WHEN NEW.fingerprint_sha256 IS NOT OLD.fingerprint_sha256 AND NEW.cert_path IS OLD.cert_path THEN 'cert.reload'
+      ELSE 'cert.set' END,
+    (SELECT name FROM tenant WHERE id = NEW.tenant_id),
+    coalesce((SELECT name FROM tenant WHERE id = NEW.tenant_id), '?') || '/' || NEW.name,
+    NEW.id,
+    json_object(
+      'id', OLD.id, 'tenant_id', OLD.tenant_id, 'name', OLD.name, 'cert_path', OLD.cert_path,
+      'key_path', OLD.key_path, 'chain_path', OLD.chain_path, 'description', OLD.description,
+      'subject', OLD.subject, 'issuer', OLD.issuer, 'sans', json(OLD.sans), 'not_before', OLD.not_before,
+      'not_after', OLD.not_after, 'key_type', OLD.key_type, 'fingerprint_sha256', OLD.fingerprint_sha256),
+    json_object(
+      'id', NEW.id, 'tenant_id', NEW.tenant_id, 'name', NEW.name, 'cert_path', NEW.cert_path,
+      'key_path', NEW.key_path, 'chain_path', NEW.chain_path, 'description', NEW.description,
+      'subject', NEW.subject, 'issuer', NEW.issuer, 'sans', json(NEW.sans), 'not_before', NEW.not_before,
+      'not_after', NEW.not_after, 'key_type', NEW.key_type, 'fingerprint_sha256', NEW.fingerprint_sha256),
+    (SELECT reason FROM audit_context));
+END;
+
+CREATE TRIGGER cert_delete_audit AFTER DELETE ON cert
+BEGIN
+  INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
+  VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
+    'cert.remove',
+    (SELECT name FROM tenant WHERE id = OLD.tenant_id),
+    coalesce((SELECT name FROM tenant WHERE id = OLD.tenant_id), '?') || '/' || OLD.name,
+    OLD.id,
+    json_object(
+      'id', OLD.id, 'tenant_id', OLD.tenant_id, 'name', OLD.name, 'cert_path', OLD.cert_path,
+      'key_path', OLD.key_path, 'chain_path', OLD.chain_path, 'description', OLD.description,
+      'subject', OLD.subject, 'issuer', OLD.issuer, 'sans', json(OLD.sans), 'not_before', OLD.not_before,
+      'not_after', OLD.not_after, 'key_type', OLD.key_type, 'fingerprint_sha256', OLD.fingerprint_sha256),
     NULL,
     (SELECT reason FROM audit_context));
 END;

@@ -36,7 +36,7 @@ SELECT s.id, t.name AS tenant, s.name, s.type,
   iif(a.alive, st.bound_port, NULL) AS bound_port,
   s.backlog, s.allow_open, s.max_connections, s.max_connections_per_client,
   s.connection_timeout_ms, s.handshake_timeout_ms, s.header_timeout_ms, s.keepalive_timeout_ms, s.response_timeout_ms, s.body_timeout_ms,
-  s.idle_timeout_ms, s.drain_timeout_ms, s.enable_tls, s.tls_cert_path, s.tls_key_path,
+  s.idle_timeout_ms, s.drain_timeout_ms, s.enable_tls, s.tls_cert_path, s.tls_key_path, s.cert,
   s.tls_min_version, s.tls_max_version, s.tls_ciphers, s.alpn, s.auth, s.client_auth, s.client_ca_path,
   s.proxy_protocol_in, s.proxy_protocol_from, s.proxy_protocol_out, s.lb,
   s.access_log, s.access_log_format, s.config, s.labels,
@@ -164,6 +164,18 @@ FROM user u
 JOIN tenant t ON t.id = u.tenant_id
 ORDER BY t.name, u.name;
 
+-- As they were when their files were read last: at `add` and `reload`, and by the daemon when it serves with them.
+CREATE VIEW certs AS
+SELECT t.name AS tenant, c.name, c.subject, c.sans, c.not_after AS expires_at,
+  CAST(julianday(c.not_after) - julianday('now') + 1000000 AS INTEGER) - 1000000 AS days, c.key_type, c.issuer,
+  (SELECT group_concat(name, ',') FROM (SELECT s.name FROM server s
+    WHERE s.tenant_id = c.tenant_id AND instr(',' || s.cert || ',', ',' || c.name || ',') ORDER BY s.name)) AS used_by,
+  c.cert_path, c.key_path, c.chain_path, c.description, c.not_before, c.fingerprint_sha256, c.read_at,
+  c.created_at, c.updated_at, c.generation, c.id
+FROM cert c
+JOIN tenant t ON t.id = c.tenant_id
+ORDER BY t.name, c.name;
+
 CREATE VIEW health AS
 SELECT tenant || '/' || name AS server, health AS status, health_latency_ms AS latency_ms, health_checked_at AS checked,
   consecutive_failures AS fails, health_since AS since, health_detail AS detail
@@ -203,6 +215,12 @@ SELECT 'warning', tenant || '/' || name, 'asks for credentials, and the tenant h
   'arcusctl user add NAME -t ' || tenant
 FROM server_full WHERE auth = 'basic' AND enabled
   AND NOT EXISTS (SELECT 1 FROM users WHERE users.tenant = server_full.tenant AND may_log_in)
+UNION ALL
+SELECT iif(days < 0, 'error', 'warning'), tenant || '/' || name,
+  CASE WHEN days < 0 THEN 'the certificate expired on ' || substr(expires_at, 1, 10)
+    ELSE 'the certificate expires in ' || days || iif(days = 1, ' day', ' days') END || ', shown by ' || used_by,
+  'arcusctl cert show ' || tenant || '/' || name
+FROM certs WHERE days < 30 AND used_by IS NOT NULL
 UNION ALL
 SELECT 'warning', tenant || '/' || name, 'open to everybody who reaches ' || listen || ' (allow_open)',
   'arcusctl acl add allow --client 10.0.0.0/8 --server ' || tenant || '/' || name
@@ -249,6 +267,7 @@ VALUES
   ('look', 'SELECT * FROM routes;', 'where server names lead'),
   ('look', 'SELECT * FROM rules;', 'access rules in the order in which they are judged'),
   ('look', 'SELECT * FROM users;', 'who may log in at the proxies'),
+  ('look', 'SELECT * FROM certs;', 'certificates, when they expire, and who shows them'),
   ('look', 'SELECT * FROM health;', 'the last health check of each server'),
   ('look', 'SELECT * FROM traffic;', 'what moves now, per second'),
   ('look', 'SELECT * FROM registry;', 'the five totals'),

@@ -20,6 +20,7 @@ enum class Source : std::uint8_t {
   none,
   acl_rule,
   backend,
+  cert,
   choices,
   columns,
   command,

@@ -12,6 +12,7 @@
 #include "lib/base/text.h"
 #include "lib/db/database.h"
 #include "lib/registry/backends.h"
+#include "lib/registry/certs.h"
 #include "lib/registry/columns.h"
 #include "lib/registry/references.h"
 #include "lib/registry/routes.h"
@@ -92,6 +93,15 @@ void add_users(Database& db, const Cursor& cursor, Found& found) {
     if (!wanted.empty() && tenant.name != wanted) continue;
     for (const registry::User& user : registry::list_users(db, tenant.id))
       found.push_back({wanted.empty() ? tenant.name + "/" + user.name : user.name, user.description});
+  }
+}
+
+void add_certs(Database& db, const Cursor& cursor, Found& found) {
+  const std::string wanted = scope(cursor);
+  for (const registry::Tenant& tenant : registry::list_tenants(db)) {
+    if (!wanted.empty() && tenant.name != wanted) continue;
+    for (const registry::Cert& cert : registry::list_certs(db, tenant.id))
+      found.push_back({wanted.empty() ? tenant.name + "/" + cert.name : cert.name, cert.facts.subject});
   }
 }
 
@@ -203,6 +213,8 @@ std::vector<Candidate> values_of(const ArgInfo& info, const Cursor& cursor) {
       return from_registry(cursor, [&](Database& db, Found& found) { add_rules(db, cursor, found); });
     case Source::user:
       return from_registry(cursor, [&](Database& db, Found& found) { add_users(db, cursor, found); });
+    case Source::cert:
+      return from_registry(cursor, [&](Database& db, Found& found) { add_certs(db, cursor, found); });
     case Source::template_name:
       return from_registry(cursor, [](Database& db, Found& found) {
         for (const registry::Template& row : registry::list_templates(db))

@@ -81,4 +81,10 @@ registry::Tenant find_tenant_target(Context& context, std::string_view word) {
                                                            ", or set ARCUS_TENANT");
 }
 
+TenantPart find_tenant_part(Context& context, std::string_view word) {
+  const std::size_t slash = word.find('/');
+  if (slash == std::string_view::npos) return {find_tenant_target(context), std::string{word}};
+  return {find_tenant_target(context, word.substr(0, slash)), std::string{word.substr(slash + 1)}};
+}
+
 }  // namespace arcus::cli

@@ -53,4 +53,15 @@ registry::Server find_target(Context& context, std::string_view reference);
 /// Error.
 registry::Tenant find_tenant_target(Context& context, std::string_view word = {});
 
+/// What belongs to a tenant and has a name there: a user, a certificate.
+struct TenantPart {
+  registry::Tenant tenant;
+  std::string name;
+
+  std::string reference() const { return tenant.name + "/" + name; }
+};
+
+/// NAME (of the tenant that find_tenant_target() finds) or TENANT/NAME. The part itself is not looked up.
+TenantPart find_tenant_part(Context& context, std::string_view word);
+
 }  // namespace arcus::cli

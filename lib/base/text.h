@@ -18,6 +18,9 @@ std::string_view trim(std::string_view text) noexcept;
 
 std::string to_lower(std::string_view text);
 
+/// As a shell reads it as one word: in single quotes where that is needed.
+std::string shell_quoted(std::string_view text);
+
 std::string join(std::span<const std::string> parts, std::string_view separator);
 
 /// The edit distance with transpositions (optimal string alignment).

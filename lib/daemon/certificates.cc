@@ -60,34 +60,49 @@ static std::vector<std::string> bundles_in(const std::string& folder) {
   return paths;
 }
 
-static wire::CertificateConfig load_one(const std::string& cert_path, const std::string& key_path,
-                                        WallTime now, WallTime& expiry) {
-  wire::CertificateConfig out{.name = cert_path};
-  if (key_path.empty() || key_path == cert_path) {
-    out.cert_pem = read_file(cert_path, "the certificate and key", Secret::with_key);
-    out.key_pem = out.cert_pem;
+LoadedCertificate load_certificate(const CertificateFiles& files, WallTime now) {
+  const std::string& path = files.cert_path;
+  wire::CertificateConfig config{.name = path};
+  if (files.key_path.empty() || files.key_path == path) {
+    config.cert_pem = read_file(path, "the certificate and key", Secret::with_key);
+    config.key_pem = config.cert_pem;
   } else {
-    out.cert_pem = read_file(cert_path, "the certificate", Secret::no);
-    out.key_pem = read_file(key_path, "the key", Secret::yes);
+    config.cert_pem = read_file(path, "the certificate", Secret::no);
+    config.key_pem = read_file(files.key_path, "the key", Secret::yes);
   }
-  const CertificateFacts facts = check_certificate({cert_path, out.cert_pem, out.key_pem}, now);
-  expiry = std::min(expiry, facts.not_after);
-  return out;
+  if (!files.chain_path.empty())
+    config.cert_pem += "\n" + read_file(files.chain_path, "the chain", Secret::with_key);
+  CertificateFacts facts = check_certificate({path, config.cert_pem, config.key_pem}, now);
+  return {std::move(config), std::move(facts)};
 }
 
-std::vector<wire::CertificateConfig> load_certificates(const std::string& cert_path,
-                                                       const std::string& key_path, WallTime now,
-                                                       WallTime& expiry) {
-  expiry = WallTime::max();
+std::vector<LoadedCertificate> load_certificates(const CertificateFiles& files, WallTime now) {
   std::error_code ignored;
-  if (!fs::is_directory(cert_path, ignored)) return {load_one(cert_path, key_path, now, expiry)};
-  if (!key_path.empty())
-    throw bad("\"" + cert_path +
+  if (!fs::is_directory(files.cert_path, ignored)) return {load_certificate(files, now)};
+  if (!files.key_path.empty())
+    throw bad("\"" + files.cert_path +
               "\" is a folder: each of its files holds its own key, so there is no key file");
-  std::vector<wire::CertificateConfig> all;
-  for (const std::string& path : bundles_in(cert_path)) all.push_back(load_one(path, "", now, expiry));
-  if (all.empty()) throw bad("there is no file *.pem in \"" + cert_path + "\"");
+  std::vector<LoadedCertificate> all;
+  for (const std::string& path : bundles_in(files.cert_path))
+    all.push_back(load_certificate({.cert_path = path, .key_path = {}, .chain_path = {}}, now));
+  if (all.empty()) throw bad("there is no file *.pem in \"" + files.cert_path + "\"");
   return all;
+}
+
+registry::CertFacts cert_facts(const CertificateFacts& facts) {
+  return {.subject = facts.subject,
+          .issuer = facts.issuer,
+          .sans = facts.names,
+          .not_before = to_text(facts.not_before),
+          .not_after = to_text(facts.not_after),
+          .key_type = facts.key_type,
+          .fingerprint_sha256 = facts.fingerprint};
+}
+
+CertificateFiles files_of(const registry::Cert& cert) {
+  return {.cert_path = cert.cert_path,
+          .key_path = cert.key_path.value_or(""),
+          .chain_path = cert.chain_path.value_or("")};
 }
 
 Certificates::Stamp Certificates::stamp_of(const std::string& path) {
@@ -105,6 +120,15 @@ void Certificates::watch(Entry& entry, const std::string& path) {
   std::error_code error;
   for (fs::directory_iterator it{path, error}; !error && it != fs::directory_iterator{}; it.increment(error))
     entry.files.emplace(it->path().string(), stamp_of(it->path().string()));
+}
+
+/// Certificates alone: a worker must never get the key that signs clients.
+static std::string read_authorities(const std::string& path) {
+  std::string text = read_file(path, "the file of authorities", Secret::no);
+  if (text.find("PRIVATE KEY-----") != text.npos)
+    throw bad("the file of authorities \"" + path + "\" has a private key in it: give the certificates alone")
+        .with_hint("arcusctl cert show NAME --pem");
+  return text;
 }
 
 /// What host systems call their authorities.
@@ -144,20 +168,42 @@ void Certificates::fill(const registry::DesiredServer& desired, wire::ServerConf
   Entry& entry = entries_[row.id];
   entry.files.clear();
   fill_backends(desired, config, entry);
-  if (!row.tls_cert_path) return;
+  if (!row.tls_cert_path && desired.certs.empty()) return;
   config.tls.enabled = true;
-  watch(entry, *row.tls_cert_path);
-  if (row.tls_key_path) watch(entry, *row.tls_key_path);
   if (row.client_ca_path) {
     watch(entry, *row.client_ca_path);
-    config.tls.client_ca_pem = read_file(*row.client_ca_path, "the file of authorities", Secret::no);
+    config.tls.client_ca_pem = read_authorities(*row.client_ca_path);
   }
-  WallTime expiry;
-  config.tls.certificates =
-      load_certificates(*row.tls_cert_path, row.tls_key_path.value_or(""), wall_now(), expiry);
-  entry.expiry = expiry;
+  fill_certificates(desired, config, entry);
   if (is_key_due(entry)) renew_keys(entry);
   config.tls.ticket_keys = entry.ticket_keys;
+}
+
+/// From the files of the row, or of the certificates it names.
+void Certificates::fill_certificates(const registry::DesiredServer& desired, wire::ServerConfig& config,
+                                     Entry& entry) {
+  const registry::Server& row = desired.server;
+  std::vector<CertificateFiles> sources;
+  for (const registry::Cert& cert : desired.certs) sources.push_back(files_of(cert));
+  if (sources.empty())
+    sources.push_back({.cert_path = row.tls_cert_path.value_or(""),
+                       .key_path = row.tls_key_path.value_or(""),
+                       .chain_path = {}});
+  for (const CertificateFiles& files : sources)  // first all of them: one that is bad may come right
+    for (const std::string* path : {&files.cert_path, &files.key_path, &files.chain_path})
+      if (!path->empty()) watch(entry, *path);
+  const WallTime now = wall_now();
+  std::vector<LoadedCertificate> loaded;
+  for (const CertificateFiles& files : sources)
+    for (LoadedCertificate& one :
+         desired.certs.empty() ? load_certificates(files, now) : std::vector{load_certificate(files, now)})
+      loaded.push_back(std::move(one));
+  for (std::size_t i = 0; i < desired.certs.size(); ++i)
+    if (registry::CertFacts facts = cert_facts(loaded[i].facts); facts != desired.certs[i].facts)
+      news_.insert_or_assign(desired.certs[i].id, std::move(facts));
+  entry.expiry = WallTime::max();
+  for (const LoadedCertificate& one : loaded) entry.expiry = std::min(*entry.expiry, one.facts.not_after);
+  for (LoadedCertificate& one : loaded) config.tls.certificates.push_back(std::move(one.config));
 }
 
 bool Certificates::is_key_due(const Entry& entry) const {

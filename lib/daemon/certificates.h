@@ -8,18 +8,35 @@
 #include <vector>
 
 #include "lib/base/time.h"
+#include "lib/registry/certs.h"
 #include "lib/registry/desired.h"
+#include "lib/tls/certificate.h"
 #include "lib/wire/config.h"
 
 namespace arcus::daemon {
 
-/// The certificates that `cert_path` names: a PEM file whose key is in `key_path` (empty = in the same file),
-/// or a folder of PEM files that each hold a chain and its key. In the order of their names. Throws Error
-/// with a sentence: a file that cannot be read, a key that others may read, and all that check_certificate
-/// finds wrong at `now`. `expiry` becomes the earliest end of their validity.
-std::vector<wire::CertificateConfig> load_certificates(const std::string& cert_path,
-                                                       const std::string& key_path, WallTime now,
-                                                       WallTime& expiry);
+/// Where a certificate comes from.
+struct CertificateFiles {
+  std::string cert_path;   ///< PEM, the leaf first; for load_certificates() also a folder
+  std::string key_path;    ///< empty = in cert_path
+  std::string chain_path;  ///< what belongs behind cert_path; empty = nothing
+};
+
+/// A certificate with its key, and what it says of itself.
+struct LoadedCertificate {
+  wire::CertificateConfig config;
+  CertificateFacts facts;
+};
+
+/// Reads one certificate. Throws Error with a sentence: a file that cannot be read, a key that others may
+/// read, and all that check_certificate() finds wrong at `now`.
+LoadedCertificate load_certificate(const CertificateFiles& files, WallTime now);
+/// The same, or all of a folder of PEM files that each hold a chain and its key, in the order of their names.
+std::vector<LoadedCertificate> load_certificates(const CertificateFiles& files, WallTime now);
+
+/// As the registry keeps them.
+registry::CertFacts cert_facts(const CertificateFacts& facts);
+CertificateFiles files_of(const registry::Cert& cert);
 
 /// What servers need of files and of the daemon's memory for TLS, and when that changes: certificates, keys,
 /// authorities, passwords of parent proxies, ticket keys.
@@ -35,6 +52,9 @@ class Certificates {
   /// When the first of its certificates ends; nothing when it has none.
   std::optional<WallTime> expiry(const std::string& server_id) const;
   void forget(const std::string& server_id) { entries_.erase(server_id); }
+  /// What rows of `cert` should say by now, by id: their files were read and are others than the rows know.
+  const std::map<std::string, registry::CertFacts>& news() const noexcept { return news_; }
+  void clear_news() noexcept { news_.clear(); }
 
  private:
   struct Stamp {
@@ -53,12 +73,14 @@ class Certificates {
 
   static Stamp stamp_of(const std::string& path);
   static void watch(Entry& entry, const std::string& path);
+  void fill_certificates(const registry::DesiredServer& desired, wire::ServerConfig& config, Entry& entry);
   bool is_key_due(const Entry& entry) const;
   static void renew_keys(Entry& entry);
   static void fill_backends(const registry::DesiredServer& desired, wire::ServerConfig& config, Entry& entry);
 
   std::chrono::milliseconds rotation_;
   std::map<std::string, Entry> entries_;  ///< by server
+  std::map<std::string, registry::CertFacts> news_;
 };
 
 }  // namespace arcus::daemon

@@ -31,6 +31,8 @@ static constexpr seconds longest_silence{20};
 static constexpr seconds duty_interval{5};
 static constexpr seconds figures_interval{60};
 static constexpr seconds seal_interval{1};
+/// A certificate is shown within a second of its file's being replaced.
+static constexpr milliseconds files_interval{500};
 static constexpr std::int64_t most_seals = 1'000;
 static constexpr milliseconds finish_pause{200};
 static constexpr milliseconds first_outcome_patience{1'000};
@@ -142,6 +144,7 @@ int DaemonLoop::run() {
   repeat(duty_timer_, every(duty_interval), [this] { do_duties(); });
   repeat(figures_timer_, every(figures_interval), [this] { supervisor_.refresh_workers(); });
   repeat(seal_timer_, every(seal_interval), [this] { seal_audit(); });
+  repeat(files_timer_, every(files_interval), [this] { supervisor_.refresh_files(); });
   repeat(
       record_timer_,
       [this] { return options_.stats_interval.value_or(supervisor_.settings().stats_interval); },
@@ -242,7 +245,6 @@ void DaemonLoop::do_duties() {
   keep_lock();
   control_.ensure();
   supervisor_.refresh_resolver();
-  supervisor_.refresh_files();
 }
 
 void DaemonLoop::record() {

@@ -69,7 +69,7 @@ class DaemonLoop {
   ControlSocket control_;
   asio::signal_set signals_;
   asio::steady_timer registry_timer_{io_}, record_timer_{io_}, duty_timer_{io_}, health_timer_{io_},
-      watchdog_timer_{io_}, figures_timer_{io_}, stop_timer_{io_}, seal_timer_{io_};
+      watchdog_timer_{io_}, figures_timer_{io_}, stop_timer_{io_}, seal_timer_{io_}, files_timer_{io_};
   std::string started_at_;
   std::string boot_id_;
   std::chrono::steady_clock::time_point beat_at_{};

@@ -4,6 +4,7 @@
 
 #include "lib/base/address.h"
 #include "lib/base/error.h"
+#include "lib/base/text.h"
 #include "lib/base/time.h"
 
 namespace arcus::daemon {
@@ -174,6 +175,9 @@ std::vector<std::string> problems_of(const registry::DesiredServer& desired,
   try {
     auto problems = registry::check_server(desired.server, around, catalog);
     check_ranges(desired.server, problems);
+    const std::size_t named = desired.server.cert ? split(*desired.server.cert, ',').size() : 0;
+    if (named != desired.certs.size())
+      problems.push_back("cert: the tenant has not all of \"" + *desired.server.cert + "\"");
     for (const auto* rules : {&desired.rules, &tenant.rules})
       for (std::string& problem : problems_of(*rules)) problems.push_back(std::move(problem));
     if (problems.empty()) server_config(desired);

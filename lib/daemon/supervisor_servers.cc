@@ -83,6 +83,7 @@ bool Supervisor::make_config(ManagedServer& server, const registry::DesiredTenan
   VersionedConfig next{.server = server_config(server.desired), .tenant = tenant_config(tenant)};
   try {
     certificates_.fill(server.desired, next.server);
+    if (!certificates_.news().empty()) schedule_turn();
   } catch (const Error& error) {
     server.rejection = "config rejected: " + std::string{error.what()};
     return false;

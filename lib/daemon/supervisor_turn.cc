@@ -86,7 +86,7 @@ void Supervisor::write_states() {
   const bool has_dirty_server =
       std::ranges::any_of(servers_, [](const auto& entry) { return entry.second.dirty; });
   if (!has_dirty_server && events_.empty() && workers.empty() && removed_workers_.empty() &&
-      backend_news_.empty()) {
+      backend_news_.empty() && certificates_.news().empty()) {
     dirty_workers_.clear();
     return;
   }
@@ -98,6 +98,7 @@ void Supervisor::write_states() {
     for (const std::string& group : removed_workers_) registry::remove_worker(db, group);
     for (const auto& row : workers) registry::put_worker(db, row);
     for (const auto& [id, news] : backend_news_) registry::put_backend_state(db, id, news.state, news.error);
+    for (const auto& [id, facts] : certificates_.news()) registry::put_cert_facts(db, id, facts);
   });
   if (!is_written) return;
   for (auto& [id, server] : servers_) server.dirty = false;
@@ -108,6 +109,7 @@ void Supervisor::write_states() {
   dirty_workers_.clear();
   removed_workers_.clear();
   backend_news_.clear();
+  certificates_.clear_news();
 }
 
 registry::WorkerRow Supervisor::row_of(const Worker& worker) const {

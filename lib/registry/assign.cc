@@ -7,6 +7,8 @@
 
 #include "lib/base/address.h"
 #include "lib/base/error.h"
+#include "lib/base/text.h"
+#include "lib/registry/certs.h"
 
 namespace arcus::registry {
 
@@ -30,6 +32,7 @@ class Changes {
   void add_column(const Assignment& assignment);
   void add_member(std::string_view column, std::string_view key, const std::optional<std::string>& value);
   void add_listen(const std::optional<std::string>& value);
+  std::string cert_names(std::string_view text);
   std::optional<std::string> current(std::string_view column);
   std::optional<std::string> fallback(std::string_view column);
 
@@ -58,6 +61,27 @@ std::optional<std::string> Changes::fallback(std::string_view column) {
   return text;
 }
 
+/// `main, shop` as `main,shop`; each must be there.
+std::string Changes::cert_names(std::string_view text) {
+  const std::string tenant = current("tenant_id").value_or("");
+  std::vector<std::string> names;
+  for (const std::string& part : split(text, ',')) {
+    const std::size_t first = part.find_first_not_of(' ');
+    const std::string name =
+        first == part.npos ? "" : part.substr(first, part.find_last_not_of(' ') - first + 1);
+    if (const auto cert = find_cert(db_, tenant, name)) {
+      names.push_back(cert->name);
+      continue;
+    }
+    std::vector<std::string> known;
+    for (const Cert& cert : list_certs(db_, tenant)) known.push_back(cert.name);
+    throw Error(ErrorKind::usage, "cert: this tenant has no certificate '" + name + "'")
+        .suggest(nearest_word(name, known).value_or(""))
+        .with_hint("arcusctl cert list");
+  }
+  return join(names, ",");
+}
+
 void Changes::add_column(const Assignment& assignment) {
   const Column& column = find_column(table_.columns, assignment.key, table_.what);
   std::optional<std::string> value;
@@ -68,6 +92,7 @@ void Changes::add_column(const Assignment& assignment) {
     if (!value && !column.nullable)
       throw Error(ErrorKind::usage, std::string{column.key} + ": has no default, give a value");
   }
+  if (value && column.key == "cert") value = cert_names(*value);
   if (value && column.kind == Column::Kind::json) {
     const Json object = Json::parse(*value, nullptr, false);
     if (!object.is_object()) throw Error(ErrorKind::usage, std::string{column.key} + ": a JSON object");

@@ -60,15 +60,18 @@ static void check_config(const Server& server, const ServerType& type, std::vect
 
 static void check_tls(const Server& server, const ServerType& type, std::vector<std::string>& problems) {
   if (!type.needs_certificate) {
-    if (server.enable_tls || server.tls_cert_path || server.tls_key_path)
+    if (server.enable_tls || server.tls_cert_path || server.tls_key_path || server.cert)
       problems.push_back("enable_tls: type '" + server.type + "' serves no TLS");
     return;
   }
   if (!server.enable_tls)
     problems.push_back("enable_tls: type '" + server.type + "' never serves without TLS: set it to 1");
-  if (!server.tls_cert_path)
+  if (!server.tls_cert_path && !server.cert)
     problems.push_back("tls_cert_path: type '" + server.type +
-                       "' needs a certificate and a key (--cert cert.pem --key key.pem)");
+                       "' needs a certificate and a key (--cert cert.pem --key key.pem, or --cert NAME)");
+  if (server.cert && (server.tls_cert_path || server.tls_key_path))
+    problems.emplace_back(
+        "cert: names certificates of the registry, so there are no tls_cert_path and tls_key_path");
   if (server.tls_max_version && *server.tls_max_version < server.tls_min_version)
     problems.push_back("tls_max_version: " + *server.tls_max_version + " is older than tls_min_version " +
                        server.tls_min_version);

@@ -38,7 +38,7 @@ static constexpr std::array<Column, 9> tenant_table{{
 }};
 static_assert(std::ranges::is_sorted(tenant_table, {}, &Column::key));
 
-static constexpr std::array<Column, 37> server_table{{
+static constexpr std::array<Column, 38> server_table{{
     {"access_log", Kind::boolean, "write access records"},
     {"access_log_format", Kind::choice, "form of access records; unset = the tenant's", 0, 0, true,
      log_formats},
@@ -47,6 +47,7 @@ static constexpr std::array<Column, 37> server_table{{
     {"auth", Kind::choice, "basic: clients log in as a user of the tenant", 0, 0, false, auths},
     {"backlog", Kind::integer, "connections waiting to be accepted", 1, 65'535},
     {"body_timeout_ms", Kind::duration_ms, "longest pause inside a body", 1, day_ms},
+    {"cert", Kind::text, "certificates by name, separated by commas; instead of tls_cert_path", 0, 0, true},
     {"client_auth", Kind::choice, "client certificates in TLS", 0, 0, false, client_auths},
     {"client_ca_path", Kind::text, "who may have signed client certificates, PEM", 0, 0, true},
     {"config", Kind::json, "the type's own options as a JSON object"},

@@ -27,8 +27,9 @@ Desired load_desired(Database& db) {
     std::vector<Backend> backends = list_backends(db, server.id);
     std::vector<Rule> rules = std::move(server_rules[server.id]);
     std::vector<Route> routes = list_routes(db, server.id);
-    out.servers.push_back(
-        {std::move(server), std::move(state), std::move(backends), std::move(rules), std::move(routes)});
+    std::vector<Cert> certs = certs_of(db, server);
+    out.servers.push_back({std::move(server), std::move(state), std::move(backends), std::move(rules),
+                           std::move(routes), std::move(certs)});
   }
   return out;
 }

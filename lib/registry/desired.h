@@ -6,6 +6,7 @@
 
 #include "lib/db/database.h"
 #include "lib/registry/backends.h"
+#include "lib/registry/certs.h"
 #include "lib/registry/routes.h"
 #include "lib/registry/rules.h"
 #include "lib/registry/servers.h"
@@ -22,6 +23,7 @@ struct DesiredServer {
   std::vector<Backend> backends;
   std::vector<Rule> rules;  ///< its own, by position
   std::vector<Route> routes;
+  std::vector<Cert> certs;  ///< that it shows, in its order
 };
 
 struct DesiredTenant {

@@ -22,7 +22,8 @@ static Server read_server(const Statement& st) {
   number(s.connection_timeout_ms), number(s.header_timeout_ms), number(s.keepalive_timeout_ms);
   number(s.response_timeout_ms), number(s.body_timeout_ms), number(s.idle_timeout_ms),
       number(s.drain_timeout_ms);
-  flag(s.enable_tls), optional(s.tls_cert_path), optional(s.tls_key_path), number(s.handshake_timeout_ms);
+  flag(s.enable_tls), optional(s.tls_cert_path), optional(s.tls_key_path), optional(s.cert);
+  number(s.handshake_timeout_ms);
   text(s.tls_min_version), optional(s.tls_max_version), optional(s.tls_ciphers), optional(s.alpn);
   text(s.auth), text(s.client_auth), optional(s.client_ca_path), text(s.proxy_protocol_in);
   optional(s.proxy_protocol_from), text(s.proxy_protocol_out), text(s.lb), flag(s.access_log);
@@ -40,7 +41,7 @@ static Statement select_servers(Database& db, std::optional<std::string_view> id
       "s.max_connections_per_client, "
       "s.connection_timeout_ms, s.header_timeout_ms, s.keepalive_timeout_ms, s.response_timeout_ms, "
       "s.body_timeout_ms, "
-      "s.idle_timeout_ms, s.drain_timeout_ms, s.enable_tls, s.tls_cert_path, s.tls_key_path, "
+      "s.idle_timeout_ms, s.drain_timeout_ms, s.enable_tls, s.tls_cert_path, s.tls_key_path, s.cert, "
       "s.handshake_timeout_ms, s.tls_min_version, s.tls_max_version, s.tls_ciphers, s.alpn, s.auth, "
       "s.client_auth, "
       "s.client_ca_path, s.proxy_protocol_in, s.proxy_protocol_from, s.proxy_protocol_out, s.lb, "

@@ -39,6 +39,7 @@ struct Server {
   bool enable_tls = false;
   std::optional<std::string> tls_cert_path;
   std::optional<std::string> tls_key_path;
+  std::optional<std::string> cert;  ///< names of the tenant's certificates, separated by commas
   std::int64_t handshake_timeout_ms = 10'000;
   std::string tls_min_version = "1.2";
   std::optional<std::string> tls_max_version;

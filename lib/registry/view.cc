@@ -73,8 +73,9 @@ struct NamedQuery {
 };
 }  // namespace
 
-static constexpr std::array<NamedQuery, 13> people{{
+static constexpr std::array<NamedQuery, 14> people{{
     {"backends", "SELECT * FROM backends ORDER BY server, backend"},
+    {"certs", "SELECT * FROM certs"},
     {"changes", "SELECT * FROM changes ORDER BY id"},
     {"events", "SELECT * FROM events ORDER BY id"},
     {"health", "SELECT * FROM health ORDER BY server"},

@@ -1,6 +1,7 @@
 #include "lib/tls/certificate.h"
 
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
 #include <ctime>
@@ -18,9 +19,7 @@ static constexpr int least_security_bits = 112;
 static std::string to_string(const X509_NAME* name) {
   const Bio bio(BIO_new(BIO_s_mem()));
   if (!bio || X509_NAME_print_ex(bio.get(), name, 0, XN_FLAG_RFC2253 & ~ASN1_STRFLGS_ESC_MSB) < 0) return {};
-  char* data = nullptr;
-  const long size = BIO_get_mem_data(bio.get(), &data);
-  return {data, static_cast<std::size_t>(size)};
+  return openssl::text_in(bio);
 }
 
 static WallTime time_of(const ASN1_TIME* time) {
@@ -85,6 +84,14 @@ CertificateFacts check_certificate(const CertificateText& text, WallTime now) {
   if (facts.not_before > now) throw refuse("is not valid before " + day_of(facts.not_before));
   if (facts.not_after <= now) throw refuse("expired on " + day_of(facts.not_after));
   return facts;
+}
+
+std::string certificates_only(std::string_view pem, std::string_view name) {
+  const Bio out(BIO_new(BIO_s_mem()));
+  for (const openssl::Certificate& one : openssl::read_certificates(pem, name))
+    if (!out || PEM_write_bio_X509(out.get(), one.get()) != 1)
+      throw Error{ErrorKind::failed, "memory is short"};
+  return openssl::text_in(out);
 }
 
 bool name_matches(std::string_view pattern, std::string_view name) noexcept {

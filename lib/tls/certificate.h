@@ -36,6 +36,10 @@ CertificateFacts read_certificate(std::string_view pem, std::string_view name);
 /// certificate, a weak key or signature, not yet valid or expired at `now`. Returns the leaf's facts.
 CertificateFacts check_certificate(const CertificateText& text, WallTime now);
 
+/// The certificates in `pem` without anything else that stands there: keys, comments. Throws as
+/// read_certificate() does.
+std::string certificates_only(std::string_view pem, std::string_view name);
+
 /// True when `pattern` (exact or `*.suffix`, lower case) covers `name`; a star stands for one label.
 bool name_matches(std::string_view pattern, std::string_view name) noexcept;
 

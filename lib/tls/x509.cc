@@ -56,6 +56,12 @@ Key read_key(std::string_view pem, std::string_view name) {
   throw bad("the private key in " + quoted(name) + " cannot be read");
 }
 
+std::string text_in(const Bio& bio) {
+  char* data = nullptr;
+  const long size = BIO_get_mem_data(bio.get(), &data);
+  return {data, static_cast<std::size_t>(size)};
+}
+
 static std::string text_of(const ASN1_STRING* string) {
   const auto* data = reinterpret_cast<const char*>(ASN1_STRING_get0_data(string));
   std::string text(data, static_cast<std::size_t>(ASN1_STRING_length(string)));

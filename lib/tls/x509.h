@@ -20,4 +20,7 @@ std::vector<std::string> names_of(const X509& certificate);
 std::string name_of(const X509& certificate);
 std::string fingerprint_of(const X509& certificate);  ///< SHA-256, hex
 
+/// What was written into a memory Bio.
+std::string text_in(const Bio& bio);
+
 }  // namespace arcus::openssl
