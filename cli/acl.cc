@@ -24,7 +24,7 @@ constexpr Arg<std::string_view> action{
     "ACTION", "allow or deny", {.required = true, .choices = "allow|deny"}};
 constexpr Arg<std::string_view> client{"--client", "who asks", {.metavar = "CIDR"}};
 constexpr Arg<std::string_view> user{"--user",
-                                     "which user, once logged in (servers with --auth basic)",
+                                     "which user, once logged in (servers with --auth basic or mtls)",
                                      {.metavar = "NAME", .complete = Source::user}};
 constexpr Arg<std::string_view> to{
     "--to", "where to: a host, *.suffix or a network", {.metavar = "HOST|CIDR"}};

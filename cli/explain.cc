@@ -117,7 +117,8 @@ std::string outcome_of(const Judges& judges, const Step& step) {
   std::string out = "deny: " + std::string{name_of(step.reason)};
   const bool is_cut = step.name == "client" && judges.type->needs_certificate;  // before anything was said
   if (judges.type->judge_port != nullptr && judges.server.server.type != "socks" && !is_cut) {
-    const bool asks = step.reason == Reason::auth_required || step.reason == Reason::auth_failed;
+    const bool asks = judges.server.server.auth == "basic" &&
+                      (step.reason == Reason::auth_required || step.reason == Reason::auth_failed);
     out += ", status " +
            std::to_string(asks ? (judges.backends.empty() ? 407 : 401) : http::status_of(step.reason));
   }

@@ -116,7 +116,8 @@ Step look_at_user(const Judges& judges, const Question& question) {
   Step step{.name = "auth", .what = "nobody is asked who they are", .verdict = "ok"};
   if (!judges.users) return step;
   step.reason = question.user.empty() ? Reason::auth_required : judges.users->still_admits(question.user);
-  step.what = "basic, " + (question.user.empty() ? "nobody logged in" : "user " + question.user) + ": " +
+  step.what = judges.server.server.auth + ", " +
+              (question.user.empty() ? "nobody logged in" : "user " + question.user) + ": " +
               (step.reason == Reason::ok ? "may log in" : std::string{info(step.reason).summary});
   if (step.reason != Reason::ok) step.verdict = "deny";
   return step;
@@ -230,7 +231,7 @@ Step& deciding(std::vector<Step>& steps) {
 
 std::vector<Step> judge(const Judges& judges, const Question& question, std::span<const IpAddress> known) {
   std::vector<Step> steps{look_at_listener(judges), look_at_client(judges, question)};
-  if (judges.type->takes_users) steps.push_back(look_at_user(judges, question));
+  if (judges.type->takes_users || judges.users) steps.push_back(look_at_user(judges, question));
   if (std::ranges::none_of(steps, [](const Step& step) { return step.verdict == "deny"; })) {
     if (judges.type->takes_routes)
       look_at_route(judges, question, known, steps);

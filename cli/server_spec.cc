@@ -119,9 +119,10 @@ constexpr ColumnFlag column_flags[] = {
                      {.group = "time"}, For::http),
     column<Duration>("--keepalive-timeout", "keepalive_timeout_ms", "wait for the next request =60s",
                      {.group = "time"}, For::http),
-    column<std::string_view>("--auth", "auth", "basic: clients log in as a user of the tenant =none",
-                             {.group = "access", .choices = "none|basic", .complete = Source::choices},
-                             For::users),
+    column<std::string_view>(
+        "--auth", "auth",
+        "clients log in as a user of the tenant: basic with a password, mtls with a certificate =none",
+        {.group = "access", .choices = "none|basic|mtls", .complete = Source::choices}, For::users),
     column<bool>("--tls", "enable_tls", "serve TLS", {.negatable = true, .group = "TLS"}, For::tls),
     column<std::string_view>("--cert", "tls_cert_path",
                              "certificate by name (several: a,b), or its PEM file; or a folder of them",
@@ -171,7 +172,7 @@ bool concerns(const ServerType& type, For whom) {
     case For::http:
       return type.forwards && type.takes_backends;
     case For::users:
-      return type.takes_users;
+      return type.takes_users || type.needs_certificate;
   }
   return true;
 }

@@ -34,7 +34,9 @@ constexpr Column columns[] = {
 };
 
 constexpr std::string_view details =
-    "Users log in at the servers of their tenant that ask for it: server set REF auth=basic. http and https "
+    "Users log in at the servers of their tenant that ask for it: server set REF auth=basic, or auth=mtls "
+    "where "
+    "clients show certificates (the common name is the user). http and https "
     "take "
     "Basic (RFC 7617), socks the user name and password of RFC 1929. Passwords are kept as scrypt hashes and "
     "come "
@@ -45,6 +47,9 @@ constexpr Arg<std::string_view> ref{
 constexpr Arg<std::vector<std::string_view>> refs{
     "USER", "NAME with -t, or TENANT/NAME", {.required = true, .complete = Source::user}};
 constexpr Arg<std::string_view> new_user{"USER", "NAME with -t, or TENANT/NAME", {.required = true}};
+constexpr Arg<bool> no_password{"--no-password",
+                                "no password fits: a certificate says who it is (--auth mtls)",
+                                {.group = password::group}};
 constexpr Arg<bool> generate{"--generate", "make one up and print it", {.group = password::group}};
 constexpr Arg<bool> disabled{"--disabled", "may not log in yet"};
 constexpr Arg<std::string_view> expires{
@@ -128,11 +133,13 @@ void print_row(Context& context, const User& row) {
 
 namespace add {
 constexpr const ArgInfo* signature[] = {
-    &new_user, &generate, &password::from_stdin, &password::from_file, &expires, &description, &disabled};
+    &new_user, &generate,    &no_password, &password::from_stdin, &password::from_file,
+    &expires,  &description, &disabled};
 constexpr Example examples[] = {
     {"arcusctl user add bob -t acme", "asks for the password twice"},
     {"arcusctl user add bob -t acme --generate --expires 30d", "prints one that nobody else knows"},
     {"arcusctl user add acme/bob --password-stdin < secret", "for scripts"},
+    {"arcusctl user add acme/bob --no-password", "logs in with a client certificate of that name alone"},
 };
 
 int run(Context& context, const Args& args) {
@@ -144,7 +151,11 @@ int run(Context& context, const Args& args) {
   User row{.name = who.name, .description = std::string{args[description]}, .enabled = !args[disabled]};
   if (args.has(expires)) row.expires_at = read_expiry(args[expires]);
   std::string made;
-  row.password_hash = hash_password(new_password(args, who, made).text());
+  if (args[no_password] && (args[generate] || args[password::from_stdin] || args.has(password::from_file)))
+    throw Error{ErrorKind::usage, "--no-password takes no password"};
+  // One that nobody knows: it is made up and forgotten.
+  row.password_hash = hash_password(args[no_password] ? Secret{generate_password()}.text()
+                                                      : new_password(args, who, made).text());
   std::vector<registry::Server> servers;
   context.change([&](Database& db) {
     row = registry::add_user(db, who.tenant.id, row);

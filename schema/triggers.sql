@@ -42,10 +42,12 @@ BEGIN
   WHERE NOT EXISTS (SELECT 1 FROM server_type WHERE name = NEW.type);
   SELECT RAISE(ABORT, 'server.lb: no such algorithm (see: SELECT * FROM balance_algorithm)')
   WHERE NOT EXISTS (SELECT 1 FROM balance_algorithm WHERE name = NEW.lb);
-  SELECT RAISE(ABORT, 'server.auth: none or basic')
-  WHERE NEW.auth NOT IN ('none', 'basic');
+  SELECT RAISE(ABORT, 'server.auth: none, basic or mtls')
+  WHERE NEW.auth NOT IN ('none', 'basic', 'mtls');
   SELECT RAISE(ABORT, 'server.auth: a server of this type asks for no credentials')
-  WHERE NEW.auth <> 'none' AND NOT (SELECT takes_users FROM server_type WHERE name = NEW.type);
+  WHERE NEW.auth = 'basic' AND NOT (SELECT takes_users FROM server_type WHERE name = NEW.type);
+  SELECT RAISE(ABORT, 'server.auth: a server of this type sees no client certificates')
+  WHERE NEW.auth = 'mtls' AND NOT (SELECT needs_certificate FROM server_type WHERE name = NEW.type);
   SELECT RAISE(ABORT, 'server.cert: this tenant has no such certificate (see: SELECT * FROM certs)')
   WHERE CASE WHEN NEW.cert IS NULL THEN 0 WHEN NEW.cert GLOB '*[^a-z0-9._,-]*' THEN 1 ELSE EXISTS (
     SELECT 1 FROM json_each('["' || replace(NEW.cert, ',', '","') || '"]')
@@ -73,10 +75,12 @@ BEGIN
   WHERE NOT EXISTS (SELECT 1 FROM server_type WHERE name = NEW.type);
   SELECT RAISE(ABORT, 'server.lb: no such algorithm (see: SELECT * FROM balance_algorithm)')
   WHERE NOT EXISTS (SELECT 1 FROM balance_algorithm WHERE name = NEW.lb);
-  SELECT RAISE(ABORT, 'server.auth: none or basic')
-  WHERE NEW.auth NOT IN ('none', 'basic');
+  SELECT RAISE(ABORT, 'server.auth: none, basic or mtls')
+  WHERE NEW.auth NOT IN ('none', 'basic', 'mtls');
   SELECT RAISE(ABORT, 'server.auth: a server of this type asks for no credentials')
-  WHERE NEW.auth <> 'none' AND NOT (SELECT takes_users FROM server_type WHERE name = NEW.type);
+  WHERE NEW.auth = 'basic' AND NOT (SELECT takes_users FROM server_type WHERE name = NEW.type);
+  SELECT RAISE(ABORT, 'server.auth: a server of this type sees no client certificates')
+  WHERE NEW.auth = 'mtls' AND NOT (SELECT needs_certificate FROM server_type WHERE name = NEW.type);
   SELECT RAISE(ABORT, 'server.cert: this tenant has no such certificate (see: SELECT * FROM certs)')
   WHERE CASE WHEN NEW.cert IS NULL THEN 0 WHEN NEW.cert GLOB '*[^a-z0-9._,-]*' THEN 1 ELSE EXISTS (
     SELECT 1 FROM json_each('["' || replace(NEW.cert, ',', '","') || '"]')

@@ -211,9 +211,9 @@ SELECT 'warning', server, 'backend ' || backend || ' is down' || coalesce(': ' |
   'arcusctl backend list ' || server
 FROM backends WHERE health = 'down' AND state = 'enabled'
 UNION ALL
-SELECT 'warning', tenant || '/' || name, 'asks for credentials, and the tenant has no user who may log in',
+SELECT 'warning', tenant || '/' || name, 'serves users alone, and the tenant has no user who may log in',
   'arcusctl user add NAME -t ' || tenant
-FROM server_full WHERE auth = 'basic' AND enabled
+FROM server_full WHERE auth <> 'none' AND enabled
   AND NOT EXISTS (SELECT 1 FROM users WHERE users.tenant = server_full.tenant AND may_log_in)
 UNION ALL
 SELECT iif(days < 0, 'error', 'warning'), tenant || '/' || name,
@@ -236,7 +236,9 @@ SELECT id, at, actor, via, action, object,
     FROM (
       SELECT b.key, coalesce(b.value, 'null') AS was, coalesce(n.value, 'null') AS becomes
       FROM json_each(audit.before) b JOIN json_each(audit.after) n ON n.key = b.key
-      WHERE b.value IS NOT n.value)), '-') AS change,
+      WHERE b.value IS NOT n.value)),
+    iif(action = 'refused', (after ->> 'count') || ' times ' || (after ->> 'reason') || ' from ' || (after ->> 'client'), NULL),
+    '-') AS change,
   reason
 FROM audit;
 

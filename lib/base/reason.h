@@ -64,6 +64,7 @@ struct ReasonInfo {
   std::string_view summary;  ///< a sentence for people, lower case
   bool is_error;             ///< counted in error_count: something went wrong on our or the upstream's side
   bool is_refusal;           ///< counted in refused_connections when it ends a connection before any service
+  bool is_security;          ///< somebody tried what is not allowed: told in the audit, collapsed
 };
 
 /// All reasons, in the order of the enum.

@@ -141,6 +141,10 @@ class Supervisor final : public WorkerEvents {
   struct PendingEvent {
     std::string kind, tenant, object, detail;
   };
+  struct Talk {
+    std::chrono::steady_clock::time_point since;
+    std::size_t count = 0;
+  };
   struct BackendNews {
     std::string state, error;
   };
@@ -169,6 +173,8 @@ class Supervisor final : public WorkerEvents {
   // supervisor.cc: workers and writing
   Worker& worker_for(const WorkerSpec& spec);
   WorkerSpec spec_of(const ManagedServer& server) const;
+  bool may_say_more(const Worker& worker);
+  void take_refusal(const registry::Server& server, const wire::Event& event);
   void queue_config(ManagedServer& server);
   void send_configs(Worker& worker, const std::set<std::string>& ids);
   void send_config_frame(Worker& worker, wire::WorkerConfig frame);
@@ -218,6 +224,8 @@ class Supervisor final : public WorkerEvents {
   std::map<std::string, registry::WorkerRow> written_workers_;
   std::set<std::string> removed_workers_;
   std::vector<PendingEvent> events_;
+  std::vector<registry::Refusal> refusals_;
+  std::map<std::string, Talk> talk_;  ///< by worker group
   std::map<std::string, BackendNews> backend_news_;
   std::map<std::string, std::string> backend_states_;
   std::optional<std::string> next_expiry_;  ///< when the next user may not log in any more

@@ -86,7 +86,7 @@ void Supervisor::write_states() {
   const bool has_dirty_server =
       std::ranges::any_of(servers_, [](const auto& entry) { return entry.second.dirty; });
   if (!has_dirty_server && events_.empty() && workers.empty() && removed_workers_.empty() &&
-      backend_news_.empty() && certificates_.news().empty()) {
+      backend_news_.empty() && refusals_.empty() && certificates_.news().empty()) {
     dirty_workers_.clear();
     return;
   }
@@ -95,6 +95,7 @@ void Supervisor::write_states() {
       if (server.dirty && !server.removed) registry::put_server_state(db, server.state);
     for (const auto& event : events_)
       registry::add_event(db, event.kind, event.tenant, event.object, event.detail);
+    for (const auto& refusal : refusals_) registry::add_refusal(db, refusal);
     for (const std::string& group : removed_workers_) registry::remove_worker(db, group);
     for (const auto& row : workers) registry::put_worker(db, row);
     for (const auto& [id, news] : backend_news_) registry::put_backend_state(db, id, news.state, news.error);
@@ -106,6 +107,7 @@ void Supervisor::write_states() {
   for (const std::string& group : removed_workers_) written_workers_.erase(group);
   for (const auto& row : workers) written_workers_.insert_or_assign(row.worker_group, row);
   events_.clear();
+  refusals_.clear();
   dirty_workers_.clear();
   removed_workers_.clear();
   backend_news_.clear();

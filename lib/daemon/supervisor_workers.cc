@@ -1,7 +1,10 @@
 #include <algorithm>
 #include <asio/post.hpp>
 
+#include "lib/base/address.h"
 #include "lib/base/error.h"
+#include "lib/base/reason.h"
+#include "lib/base/text.h"
 #include "lib/daemon/desired_config.h"
 #include "lib/daemon/supervisor.h"
 
@@ -151,23 +154,63 @@ void Supervisor::on_worker_ack(Worker& worker, const wire::Ack& ack) {
   if (found != servers_.end() && found->second.worker == &worker) on_config_ack(found->second, ack);
 }
 
+/// What waits for a file that cannot be written.
+static constexpr std::size_t most_pending = 20'000;
+
+static bool has_backend(const registry::DesiredServer& server, std::string_view id) {
+  return std::ranges::any_of(server.backends, [id](const registry::Backend& one) { return one.id == id; });
+}
+
+/// A bound on what one worker can make us write.
+bool Supervisor::may_say_more(const Worker& worker) {
+  constexpr std::size_t most = 10'000;
+  constexpr std::chrono::seconds window{10};
+  const auto now = std::chrono::steady_clock::now();
+  Talk& talk = talk_[worker.spec().group];
+  if (now - talk.since > window) talk = {.since = now, .count = 0};
+  return ++talk.count <= most;
+}
+
+/// What a worker refused for the sake of security becomes a row of the audit.
+void Supervisor::take_refusal(const registry::Server& server, const wire::Event& event) {
+  constexpr std::int64_t most = 1'000'000'000;
+  const auto words = split(event.detail, ' ');
+  if (words.size() != 2 || event.value <= 0) return;
+  const auto reason = find_reason(words[0]);
+  if (!reason || !Cidr::parse(words[1]) || refusals_.size() >= most_pending) return;
+  refusals_.push_back({.server_id = server.id,
+                       .reason = std::string{name_of(*reason)},
+                       .network = words[1],
+                       .count = std::min(event.value, most)});
+  schedule_turn();
+}
+
 void Supervisor::on_worker_event(Worker& worker, const wire::Event& event) {
-  const auto found = servers_.find(event.server_id);
+  if (!may_say_more(worker)) return worker.kill("it says more than a worker has to say");
   if (event.kind == "leaving") return replace(worker);
+  auto found = servers_.find(event.server_id);
   if (event.kind == "drained") {
     if (found == servers_.end() || found->second.worker != &worker || !found->second.draining) return;
     found->second.draining = false;
     drive(found->second);
     return schedule_turn();
   }
+  // A worker may be taken over: it is believed about the servers of its own tenants alone.
+  if (found != servers_.end() && spec_of(found->second).group != worker.spec().group) found = servers_.end();
   const std::string reference = found == servers_.end() ? "" : found->second.desired.server.reference();
+  if (event.kind == "refused") {
+    if (found != servers_.end()) take_refusal(found->second.desired.server, event);
+    return;
+  }
   if (event.kind == "backend_up" || event.kind == "backend_down") {
     const bool is_up = event.kind == "backend_up";
+    if (found == servers_.end() || !has_backend(found->second.desired, event.detail)) return;
     backend_news_[event.detail] = {.state = is_up ? "up" : "down", .error = is_up ? "" : "not reachable"};
   }
   Logger{"supervisor"}.info(
       "worker event", field("kind", event.kind) + field("server", reference) + field("detail", event.detail));
   const std::string tenant = found == servers_.end() ? "" : found->second.desired.server.tenant;
+  if (events_.size() >= most_pending) return;
   events_.push_back({.kind = event.kind, .tenant = tenant, .object = reference, .detail = event.detail});
   schedule_turn();
 }

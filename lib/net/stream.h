@@ -50,6 +50,8 @@ class StreamLayer {
   virtual bool shutdown_write(Stream& stream) = 0;
   /// True when read() can give bytes without the socket being readable.
   virtual bool has_pending() const noexcept = 0;
+  /// Who the other side has proved to be; empty = nobody.
+  virtual std::string peer_name() const { return {}; }
 };
 
 /// A connected (or connecting) TCP socket on a thread's poller: non-blocking, registered once for both
@@ -72,6 +74,8 @@ class Stream final : private PollHandler {
   /// Puts TLS between; bytes are plaintext from now on.
   void set_layer(std::unique_ptr<StreamLayer> layer) noexcept { layer_ = std::move(layer); }
   StreamLayer* layer() const noexcept { return layer_.get(); }
+  /// Of the layer; empty without one.
+  std::string peer_name() const { return layer_ ? layer_->peer_name() : std::string(); }
 
   /// True when a read may give something other than `blocked`.
   bool readable() const noexcept { return readable_ || (layer_ && layer_->has_pending()); }

@@ -81,10 +81,14 @@ static void check_tls(const Server& server, const ServerType& type, std::vector<
 }
 
 static void check_auth(const Server& server, const ServerType& type, std::vector<std::string>& problems) {
-  if (server.auth != "none" && server.auth != "basic")
-    problems.push_back("auth: none or basic, not '" + server.auth + "'");
-  else if (server.auth != "none" && !type.takes_users)
+  if (server.auth != "none" && server.auth != "basic" && server.auth != "mtls")
+    problems.push_back("auth: none, basic or mtls, not '" + server.auth + "'");
+  else if (server.auth == "basic" && !type.takes_users)
     problems.push_back("auth: type '" + server.type + "' asks for no credentials");
+  else if (server.auth == "mtls" && !type.needs_certificate)
+    problems.push_back("auth: type '" + server.type + "' sees no client certificates");
+  else if (server.auth == "mtls" && server.client_auth != "require")
+    problems.emplace_back("auth: mtls needs client certificates (--client-auth require --client-ca ca.pem)");
 }
 
 static void check_proxy_protocol(const Server& server, std::vector<std::string>& problems) {

@@ -15,7 +15,7 @@ using Kind = Column::Kind;
 static constexpr std::array<std::string_view, 3> log_formats{"combined", "json", "squid"};
 static constexpr std::array<std::string_view, 2> desired_states{"running", "stopped"};
 static constexpr std::array<std::string_view, 3> admin_states{"disabled", "drain", "enabled"};
-static constexpr std::array<std::string_view, 2> auths{"basic", "none"};
+static constexpr std::array<std::string_view, 3> auths{"basic", "mtls", "none"};
 static constexpr std::array<std::string_view, 3> client_auths{"none", "request", "require"};
 static constexpr std::array<std::string_view, 4> proxy_protocols_in{"any", "off", "v1", "v2"};
 static constexpr std::array<std::string_view, 3> proxy_protocols_out{"off", "v1", "v2"};
@@ -44,7 +44,9 @@ static constexpr std::array<Column, 38> server_table{{
      log_formats},
     {"allow_open", Kind::boolean, "may be an open proxy on a public address"},
     {"alpn", Kind::text, "application protocols offered in TLS; unset = the type's own", 0, 0, true},
-    {"auth", Kind::choice, "basic: clients log in as a user of the tenant", 0, 0, false, auths},
+    {"auth", Kind::choice,
+     "basic: clients log in as a user of the tenant; mtls: their certificate says who they are", 0, 0, false,
+     auths},
     {"backlog", Kind::integer, "connections waiting to be accepted", 1, 65'535},
     {"body_timeout_ms", Kind::duration_ms, "longest pause inside a body", 1, day_ms},
     {"cert", Kind::text, "certificates by name, separated by commas; instead of tls_cert_path", 0, 0, true},

@@ -155,6 +155,15 @@ void put_backend_state(Database& db, std::string_view backend_id, std::string_vi
       backend_id, state, error.empty() ? std::nullopt : std::optional{error});
 }
 
+void add_refusal(Database& db, const Refusal& refusal) {
+  db.exec(
+      "INSERT INTO audit (actor, via, action, tenant, object, object_id, after) "
+      "SELECT 'daemon', 'daemon', 'refused', t.name, t.name || '/' || s.name, s.id, "
+      "json_object('reason', ?2, 'client', ?3, 'count', ?4) "
+      "FROM server s JOIN tenant t ON t.id = s.tenant_id WHERE s.id = ?1",
+      refusal.server_id, refusal.reason, refusal.network, refusal.count);
+}
+
 void add_event(Database& db, std::string_view kind, std::string_view tenant, std::string_view object,
                std::string_view detail) {
   const auto optional = [](std::string_view text) {

@@ -69,6 +69,16 @@ void put_health(Database& db, const std::vector<HealthResult>& results);
 void put_backend_state(Database& db, std::string_view backend_id, std::string_view state,
                        std::string_view error);
 
+/// What a server refused for the sake of security within some 10 s, from one network.
+struct Refusal {
+  std::string server_id;
+  std::string reason;
+  std::string network;
+  std::int64_t count = 0;
+};
+/// Appends to `audit`, action `refused`. That of a server that is gone is passed over.
+void add_refusal(Database& db, const Refusal& refusal);
+
 /// Appends to `event`. `object` is "acme/web", "worker acme", "daemon".
 void add_event(Database& db, std::string_view kind, std::string_view tenant, std::string_view object,
                std::string_view detail);

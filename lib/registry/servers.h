@@ -45,7 +45,7 @@ struct Server {
   std::optional<std::string> tls_max_version;
   std::optional<std::string> tls_ciphers;
   std::optional<std::string> alpn;
-  std::string auth = "none";  ///< who may use it: none (everybody the rules let in), basic (users)
+  std::string auth = "none";  ///< who may use it: none (everybody the rules let in), basic or mtls (users)
   std::string client_auth = "none";
   std::optional<std::string> client_ca_path;
   std::string proxy_protocol_in = "off";

@@ -71,6 +71,9 @@ class Login {
   std::optional<Reason> check(DataThread& thread, const ServerConfig& config, const IpAddress& client,
                               std::string_view user, std::string_view password);
   bool is_waiting() const noexcept { return ticket_ != nullptr; }
+  /// It is known who that is, without a password.
+  void adopt(std::string user) { identity_ = Identity{std::move(user), {}}; }
+  bool is_adopted() const noexcept { return identity_ && identity_->mac == Mac{}; }
   /// Nobody wants to know any more.
   void drop() noexcept;
   /// Nobody is logged in any more.

@@ -79,7 +79,8 @@ struct ServerConfig {
   std::shared_ptr<const PreambleConfig> preamble;         ///< null = the protocol begins at once
   std::shared_ptr<const ProtocolConfig> protocol_config;  ///< what Protocol::make_config returned
   std::shared_ptr<const policy::Policy> policy;           ///< never null: server rules, then tenant rules
-  std::shared_ptr<const UserTable> users;                 ///< null = clients need not log in
+  std::shared_ptr<const UserTable> users;                 ///< null = anybody is served
+  bool users_by_certificate = false;                      ///< who they are, TLS has found out
   std::shared_ptr<const ServerLimits> limits;             ///< never null
   std::shared_ptr<AccessLog> access_log;                  ///< null = records off
   AccessFormat access_format = AccessFormat::squid;

@@ -172,6 +172,8 @@ void ServerOnThread::record(const ServerConfig& config, AccessContext context,
   const ReasonInfo& why = info(record.reason);
   counters_->reasons[static_cast<std::size_t>(record.reason)].add();
   if (why.is_error) counters_->error_count.add();
+  if (why.is_security && thread_.refusals().note(config.wire.id, record.reason, context.client.address))
+    thread_.shared().note_refusal();
   if (record.kind == RecordKind::refusal)
     counters_->refused_connections.add();
   else if (!record.counted)

@@ -139,9 +139,12 @@ ServerEntry& ServerTable::put_server(const wire::ServerConfig& server) {
   config->policy =
       std::make_shared<const policy::Policy>(rule_texts(server.rules), rule_texts(owner.config->rules));
   if (server.auth != "none") {
-    if (server.auth != "basic")
-      throw Error{ErrorKind::failed, "auth is none or basic, not \"" + server.auth + "\""};
-    if (!(*protocol)->type.takes_users)
+    config->users_by_certificate = server.auth == "mtls";
+    if (server.auth != "basic" && !config->users_by_certificate)
+      throw Error{ErrorKind::failed, "auth is none, basic or mtls, not \"" + server.auth + "\""};
+    if (config->users_by_certificate && server.tls.client_auth != "require")
+      throw Error{ErrorKind::failed, "auth mtls needs client_auth require"};
+    if (!config->users_by_certificate && !(*protocol)->type.takes_users)
       throw Error{ErrorKind::failed, "type \"" + server.type + "\" asks for no credentials"};
     config->users = owner.users;
   }

@@ -48,6 +48,13 @@ class WorkerShared {
     if (!sampling_.load(std::memory_order_relaxed) && !sampling_.exchange(true))
       run_on_main_(start_sampling_);
   }
+  /// A thread refused somebody for the first time since the daemon was told last.
+  void note_refusal() {
+    if (!telling_.exchange(true)) run_on_main_(tell_refusals_);
+  }
+  /// `tell` runs on the main thread, once until end_telling().
+  void set_teller(std::function<void()> tell) { tell_refusals_ = std::move(tell); }
+  void end_telling() noexcept { telling_.store(false); }
   void set_sampler(std::function<void()> start) { start_sampling_ = std::move(start); }
   void end_sampling() noexcept { sampling_.store(false); }
 
@@ -61,6 +68,8 @@ class WorkerShared {
   std::function<void(const wire::Event&)> reporter_;  ///< runs on the main thread
   std::function<void()> start_sampling_ = [] {};      ///< so does this
   std::atomic<bool> sampling_{false};
+  std::function<void()> tell_refusals_ = [] {};  ///< and this
+  std::atomic<bool> telling_{false};
   std::size_t idle_upstreams_;
   std::vector<std::unique_ptr<DataThread>> threads_;
   ReserveDescriptor reserve_;

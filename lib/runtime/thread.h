@@ -16,6 +16,7 @@
 #include "lib/net/poller.h"
 #include "lib/net/resolver.h"
 #include "lib/runtime/loop_delay.h"
+#include "lib/runtime/refusals.h"
 #include "lib/runtime/server_config.h"
 #include "lib/runtime/server_on_thread.h"
 #include "lib/runtime/shared.h"
@@ -56,6 +57,7 @@ class DataThread {
   std::int64_t load() const noexcept { return load_.load(std::memory_order_relaxed); }
 
   LoopDelay& loop_delay() noexcept { return loop_delay_; }
+  RefusalTally& refusals() noexcept { return refusals_; }
 
   // For the runtime.
 
@@ -92,6 +94,7 @@ class DataThread {
   std::uint64_t connections_ = 0;
   std::atomic<std::int64_t> load_{0};
   LoopDelay loop_delay_;
+  RefusalTally refusals_;
   bool stopping_ = false;
 };
 

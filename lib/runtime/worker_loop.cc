@@ -40,6 +40,7 @@ WorkerLoop::WorkerLoop(wire::FrameChannel channel, const wire::Hello& hello,
   table_.worker_gauge().set_limit(hello.max_connections > 0 ? hello.max_connections
                                                             : std::max<std::int64_t>(16, fitting));
   shared_.set_sampler([this] { sample_delays(); });
+  shared_.set_teller([this] { tell_refusals_soon(); });
   shared_.set_reporter([this](const wire::Event& event) { send(wire::FrameType::event, to_json(event)); });
   channel_events_.assign(channel_.fd());
 }
@@ -63,6 +64,8 @@ int WorkerLoop::run(const wire::Ready& ready) {
   for (const auto& thread : shared_.threads()) thread->post([](DataThread& there) { there.stop(); });
   running_.clear();  // joins
   shared_.authenticator().stop();
+  for (const auto& thread : shared_.threads()) refusals_.add(thread->refusals().take());
+  tell_refusals();
   shared_.make_threads().clear();
   table_.flush_logs();
   return 0;
@@ -283,6 +286,30 @@ void WorkerLoop::on_probe(const wire::ProbeFrame& frame) {
   send(wire::FrameType::ack,
        to_json(wire::Ack{
            .seq = frame.seq, .server_id = frame.server_id, .error = entry ? "" : "no such server"}));
+}
+
+/// What is refused within 10 s is told in sums.
+void WorkerLoop::tell_refusals_soon() {
+  refusal_timer_.expires_after(10s);
+  refusal_timer_.async_wait([this](const asio::error_code& error) {
+    if (error) return;
+    shared_.end_telling();  // first: what comes from here on is told, now or the next time
+    on_all_threads(
+        [this](DataThread& thread) {
+          auto sums = thread.refusals().take();
+          shared_.run_on_main([this, sums = std::move(sums)] { refusals_.add(sums); });
+        },
+        [this](const std::string&) { tell_refusals(); });  // on this thread too, behind all of those
+  });
+}
+
+void WorkerLoop::tell_refusals() {
+  for (const RefusalTally::Sum& sum : refusals_.take())
+    send(wire::FrameType::event,
+         to_json(wire::Event{.kind = "refused",
+                             .server_id = sum.server_id,
+                             .detail = std::string{name_of(sum.reason)} + " " + sum.network_text(),
+                             .value = static_cast<std::int64_t>(sum.count)}));
 }
 
 /// Measures how long a thread that has connections takes to get to a message.

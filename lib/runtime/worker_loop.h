@@ -14,6 +14,7 @@
 
 #include "lib/base/error.h"
 #include "lib/base/log.h"
+#include "lib/runtime/refusals.h"
 #include "lib/runtime/server_table.h"
 #include "lib/runtime/shared.h"
 #include "lib/wire/frame.h"
@@ -35,6 +36,9 @@ class WorkerLoop {
 
  private:
   using Milliseconds = std::chrono::milliseconds;
+
+  void tell_refusals_soon();
+  void tell_refusals();
 
   // The channel.
   void read_frames();
@@ -78,6 +82,8 @@ class WorkerLoop {
   asio::signal_set signals_{io_};
   asio::steady_timer log_timer_{io_};
   asio::steady_timer delay_timer_{io_};
+  asio::steady_timer refusal_timer_{io_};
+  RefusalTally refusals_;  ///< of all threads, while they are asked
   asio::steady_timer exit_timer_{io_};
   std::vector<std::jthread> running_;
   Logger log_{"worker"};

@@ -57,7 +57,7 @@ class TlsLayer final : public StreamLayer {
   bool was_resumed() const noexcept;
   /// Common name of the peer's verified certificate (else its first DNS name or e-mail); empty = it gave
   /// none.
-  std::string peer_name() const;
+  std::string peer_name() const override;
   /// SHA-256 of the peer's certificate in hex; empty = it gave none.
   std::string peer_fingerprint() const;
 

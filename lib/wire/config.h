@@ -121,7 +121,7 @@ struct ServerConfig {
   std::int64_t idle_timeout_ms = 3'600'000;
   std::int64_t drain_timeout_ms = 30'000;
 
-  std::string auth = "none";  ///< none, basic
+  std::string auth = "none";  ///< none, basic, mtls
   TlsConfig tls;
   std::string proxy_protocol_in = "off";   ///< off, v1, v2, any: required when on
   std::string proxy_protocol_from;         ///< CIDRs separated by commas that may send it

@@ -94,10 +94,10 @@ struct Ack {
 
 /// Body of `event`, worker to daemon.
 struct Event {
-  std::string kind;  ///< drained, leaving, backend_up, backend_down, limit, error
+  std::string kind;  ///< drained, leaving, backend_up, backend_down, limit, error, refused
   std::string server_id;
-  std::string detail;
-  std::int64_t value = 0;
+  std::string detail;  ///< of refused: the Reason and the client's network
+  std::int64_t value = 0;  ///< of refused: how many
 };
 
 /// Body of `status`, worker to daemon, on request (an empty `status` frame from the daemon).

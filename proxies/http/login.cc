@@ -39,8 +39,19 @@ bool read_basic(std::string_view value, Shown& out) {
 
 }  // namespace
 
+/// The certificate says it once for the connection; whether that user is still let in is asked every time.
+bool HttpSession::identify_by_certificate() {
+  LoginHandler& hears = *this;
+  if (!login_) login_ = std::make_unique<Login>(hears);
+  if (!login_->is_adopted()) login_->adopt(connection_.stream().peer_name());
+  const Reason verdict = connection_.config().users->still_admits(login_->user());
+  if (verdict != Reason::ok) reply(403, verdict);  // another try brings the same certificate
+  return verdict == Reason::ok;
+}
+
 /// True when the request may go on. Else it was answered, or waits in client_in_ to be looked at again.
 bool HttpSession::identify(const RequestHead& head, std::string_view rest) {
+  if (connection_.config().users_by_certificate) return identify_by_certificate();
   if (const Reason refused = std::exchange(refused_login_, Reason::ok); refused != Reason::ok)
     return ask_for_credentials(refused);
   const FieldId id = config().reverse ? FieldId::authorization : FieldId::proxy_authorization;

@@ -192,7 +192,8 @@ std::size_t HttpSession::write_head(const RequestHead& head, std::span<char> out
                         .forwarded_for = mode,
                         .upgrade = exchange.upgrade,
                         .max_forwards = hops,
-                        .consumes_authorization = config().reverse && connection_.config().users},
+                        .consumes_authorization = config().reverse && connection_.config().users &&
+                                                  !connection_.config().users_by_certificate},
                        out);
 }
 

@@ -65,6 +65,7 @@ class HttpSession final : public Session,
 
   // login.cc: who asks.
   bool identify(const RequestHead& head, std::string_view rest);
+  bool identify_by_certificate();
   void on_login(Reason reason) override;
   bool ask_for_credentials(Reason reason);
   std::string_view user() const noexcept {

@@ -17,6 +17,8 @@ TcpSession::TcpSession(ClientConnection connection)
     : Session(std::move(connection)), relay_(connection_.thread().net(), *this) {}
 
 void TcpSession::start() {
+  if (connection_.config().users)
+    user_ = std::make_unique<const std::string>(connection_.stream().peer_name());
   if (const Reason denied = judge(nullptr); denied != Reason::ok) return finish(denied);
   DataThread& thread = connection_.thread();
   dialling_ = std::make_unique<Dialling>(thread.net(), *this);
@@ -24,11 +26,14 @@ void TcpSession::start() {
   try_next();
 }
 
-/// Rules about clients and times; one about destinations is asked again with the address.
+/// Users, and rules about clients and times; one about destinations is asked again with the address.
 Reason TcpSession::judge(const IpAddress* address) const {
   const ServerConfig& config = *connection_.server().config();
+  const std::string_view user = user_ ? std::string_view{*user_} : std::string_view{};
+  if (config.users)
+    if (const Reason denied = config.users->still_admits(user); denied != Reason::ok) return denied;
   if (config.policy->empty()) return Reason::ok;
-  const policy::Request request{.client = connection_.peer().address, .host = "", .port = 0};
+  const policy::Request request{.client = connection_.peer().address, .user = user, .host = "", .port = 0};
   const policy::Decision decision = config.policy->decide(request, address);
   return decision.verdict == policy::Verdict::deny ? decision.reason : Reason::ok;
 }
@@ -105,6 +110,7 @@ void TcpSession::finish(Reason reason) {
                       .tag = upstream_ ? "TCP_TUNNEL" : "TCP_DENIED",
                       .method = "CONNECT",
                       .target = target,
+                      .user = user_ ? std::string_view{*user_} : std::string_view{},
                       .upstream = upstream_,
                       .bytes_in = bytes_in_,
                       .bytes_out = bytes_out_};

@@ -49,6 +49,7 @@ class TcpSession final : public Session, private DialHandler, private RelayHandl
   Relay relay_;
   BackendSlot backend_slot_;
   std::optional<Endpoint> upstream_;
+  std::unique_ptr<const std::string> user_;  ///< of the client's certificate, when users are asked for
   std::uint32_t connect_us_ = 0;
   Reason last_failure_ = Reason::no_backend;
   std::uint64_t bytes_in_ = 0;

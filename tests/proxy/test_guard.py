@@ -351,3 +351,27 @@ def client_rule(w):
             except ConnectionError:
                 data = b""
         assert b" 200 " not in data, data
+
+
+@test("refusals for the sake of security stand in the audit, collapsed by server, reason and network, and are sealed")
+def audited(w):
+    w.init("acme")
+    port = w.server("http", "acme/web")
+    other = w.server("http", "acme/other")
+    w.run()
+    for _ in range(12):
+        equal(get(port, "http://127.0.0.1:9/").status, 403)
+    for _ in range(3):
+        equal(exchange(port, b"GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n")[:12], b"HTTP/1.1 400")
+    equal(get(other, "http://10.0.0.1/").status, 403)
+    rows = "SELECT count(*) FROM audit WHERE action = 'refused'"
+    until(lambda: w.value(rows) != "0", 14 * w.patience, "told within 10 s")
+    until(lambda: w.value("SELECT sum(after ->> 'count') FROM audit WHERE action = 'refused'") == "16", 14 * w.patience, "all of them")
+    got = w.query("SELECT object, after ->> 'reason', after ->> 'client', after ->> 'count', via FROM audit WHERE action = 'refused' ORDER BY 1, 2")
+    equal(got, [["acme/other", "destination_denied", "127.0.0.0/24", "1", "daemon"], ["acme/web", "bad_request", "127.0.0.0/24", "3", "daemon"],
+                ["acme/web", "destination_denied", "127.0.0.0/24", "12", "daemon"]])
+    contains(w.ctl("audit", "list", "--action", "refused").out, "12 times destination_denied from 127.0.0.0/24")
+    equal(get(port, "http://127.0.0.1:9/").status, 403)
+    w.ctl("daemon", "stop")
+    equal(w.value(rows), "4", "the last ones are told when the worker ends")
+    w.ctl("audit", "verify")

@@ -30,8 +30,12 @@ class FakeWorker {
         if (exit_code_ >= 0) return exit_code_;
       }
       if (channel_.closed()) return 0;
-      pollfd ready{.fd = channel_.fd(), .events = POLLIN, .revents = 0};
+      const bool has_more = channel_.wants_write();
+      pollfd ready{.fd = channel_.fd(),
+                   .events = static_cast<short>(has_more ? POLLIN | POLLOUT : POLLIN),
+                   .revents = 0};
       ::poll(&ready, 1, -1);
+      if (has_more) channel_.flush();
     }
   }
 
@@ -80,11 +84,26 @@ class FakeWorker {
       if (server.config.contains("x_alone") && config.servers.size() > 1) error = "not alone";
       channel_.send(FrameType::ack,
                     to_json(Ack{.server_id = server.id, .generation = server.generation, .error = error}));
+      if (const auto lie = server.config.find("x_lie"); lie != server.config.end()) {
+        const std::string other = lie->second.substr(0, lie->second.find(' '));
+        const std::string backend = lie->second.substr(lie->second.find(' ') + 1);
+        say({.kind = "backend_down", .server_id = other, .detail = backend});
+        say({.kind = "backend_down", .server_id = server.id, .detail = backend});
+        for (const std::string& id : {other, server.id})
+          say({.kind = "refused", .server_id = id, .detail = "acl_denied 192.0.2.0/24", .value = 17});
+        for (const char* nonsense : {"", "acl_denied", "evil 192.0.2.0/24", "acl_denied ' OR 1", "ok  "})
+          say({.kind = "refused", .server_id = server.id, .detail = nonsense, .value = 1});
+        say({.kind = "refused", .server_id = server.id, .detail = "acl_denied 192.0.2.0/24", .value = -1});
+      }
+      for (int left = server.config.contains("x_chatter") ? 10'001 : 0; left > 0; --left)
+        say({.kind = "limit", .server_id = server.id});
       CounterSlot& slot = maps_.at(static_cast<std::size_t>(server.counter_segment))
                               ->slot(0, static_cast<std::size_t>(server.counter_slot));
       slot.total_connections.add();
     }
   }
+
+  void say(const Event& event) { channel_.send(FrameType::event, to_json(event)); }
 
   FrameChannel channel_;
   std::vector<UniqueFd> files_;

@@ -23,7 +23,8 @@ struct TestRegistry {
   }
 
   static const arcus::Catalog& catalog() {
-    static constexpr arcus::ServerType tcp{.name = "tcp", .title = "TCP Proxy", .summary = "relay"};
+    static constexpr arcus::ServerType tcp{
+        .name = "tcp", .title = "TCP Proxy", .summary = "relay", .takes_backends = true};
     static constexpr const arcus::ServerType* types[] = {&tcp};
     static constexpr arcus::AlgorithmInfo algorithms[] = {{"round_robin", "each in turn"}};
     static constexpr arcus::Catalog catalog{.server_types = types, .algorithms = algorithms};

@@ -351,3 +351,43 @@ TEST_CASE("supervisor: a worker that shut the sockets before it ended does not l
   CHECK(is_taken(world.bound(fixed)));
   CHECK(std::to_string(world.bound(fixed).port) == port);
 }
+
+TEST_CASE("supervisor: a worker that was taken over is believed about its own servers alone") {
+  World world;
+  const auto other = world.add("globex", "db");
+  std::string backend;
+  world.change([&] {
+    world.db.exec("INSERT INTO backend (tenant_id, server_id, address) VALUES (?, ?, '127.0.0.1:9')",
+                  other.tenant_id, other.id);
+    auto st = world.db.query("SELECT id FROM backend");
+    st.step();
+    backend = st.column<std::string>(0);
+  });
+  REQUIRE(world.reaches(other, "running"));
+  const auto own = world.add("acme", "web", {{"config.x_lie", other.id + " " + backend}});
+  REQUIRE(world.reaches(own, "running"));
+  REQUIRE(
+      world.until([&] { return world.number("SELECT count(*) FROM audit WHERE action = 'refused'") > 0; }));
+  CHECK(world.number("SELECT count(*) FROM audit WHERE action = 'refused'") == 1);
+  CHECK(world.number(
+            "SELECT count(*) FROM audit WHERE action = 'refused' AND object = 'acme/web' AND via = 'daemon' "
+            "AND after ->> 'reason' = 'acl_denied' AND after ->> 'client' = '192.0.2.0/24' AND after ->> "
+            "'count' = 17") == 1);
+  CHECK(world.number("SELECT count(*) FROM backend_state WHERE state = 'down'") == 0);
+  CHECK(world.state(other).status == "running");
+}
+
+TEST_CASE("supervisor: a worker that says without end is killed, others go on") {
+  World world;
+  const auto good = world.add("good", "web");
+  REQUIRE(world.reaches(good, "running"));
+  const auto bad = world.add("bad", "web", {{"config.x_chatter", "1"}});
+  REQUIRE(world.until([&] {
+    return world.number(
+               "SELECT count(*) FROM event WHERE kind = 'worker_died' AND detail LIKE '%more than a "
+               "worker%'") > 0;
+  }));
+  CHECK(world.state(good).status == "running");
+  world.set(bad, {{"desired_state", "stopped"}});
+  CHECK(world.number("SELECT count(*) FROM event WHERE kind = 'limit'") <= 20'000);
+}

@@ -7,6 +7,7 @@
 #include "lib/runtime/access.h"
 #include "lib/runtime/access_log.h"
 #include "lib/runtime/limits.h"
+#include "lib/runtime/refusals.h"
 #include "lib/runtime/server_config.h"
 
 using namespace arcus;
@@ -175,4 +176,30 @@ TEST_CASE("facts: an address of ours with a port of ours is ourselves") {
   CHECK_FALSE(facts.is_own({IpAddress::v4(0x0a000002), 8080}));
   facts.remove_port(8080);
   CHECK_FALSE(facts.is_own({IpAddress::v4(0x0a000001), 8080}));
+}
+
+TEST_CASE("refusals: sums by server, reason and network; however many come from wherever, they stay few") {
+  RefusalTally tally;
+  CHECK(tally.note("a", Reason::acl_denied, *IpAddress::parse("192.0.2.7")));
+  CHECK_FALSE(tally.note("a", Reason::acl_denied, *IpAddress::parse("192.0.2.200")));
+  CHECK_FALSE(tally.note("a", Reason::acl_denied, *IpAddress::parse("::ffff:192.0.2.9")));
+  tally.note("a", Reason::auth_failed, *IpAddress::parse("192.0.2.7"));
+  tally.note("b", Reason::acl_denied, *IpAddress::parse("192.0.2.7"));
+  tally.note("b", Reason::acl_denied, *IpAddress::parse("2001:db8:0:1:2:3:4:5"));
+  tally.note("b", Reason::acl_denied, *IpAddress::parse("2001:db8:0:1::9"));
+  std::string all;
+  for (const auto& sum : tally.take())
+    all += sum.server_id + " " + std::string{name_of(sum.reason)} + " " + sum.network_text() + " " +
+           std::to_string(sum.count) + "\n";
+  CHECK(all ==
+        "a auth_failed 192.0.2.0/24 1\na acl_denied 192.0.2.0/24 3\nb acl_denied 2001:db8:0:1::/64 2\n"
+        "b acl_denied 192.0.2.0/24 1\n");
+  CHECK(tally.take().empty());
+
+  for (std::uint32_t i = 0; i < 100'000; ++i) tally.note("a", Reason::acl_denied, IpAddress::v4(i << 8));
+  const auto many = tally.take();
+  CHECK(many.size() <= RefusalTally::max_networks + 1);
+  std::uint64_t sum = 0;
+  for (const auto& one : many) sum += one.count;
+  CHECK(sum == 100'000);
 }
