@@ -96,7 +96,7 @@ struct Ack {
 struct Event {
   std::string kind;  ///< drained, leaving, backend_up, backend_down, limit, error, refused
   std::string server_id;
-  std::string detail;  ///< of refused: the Reason and the client's network
+  std::string detail;      ///< of refused: the Reason and the client's network
   std::int64_t value = 0;  ///< of refused: how many
 };
 

@@ -23,13 +23,13 @@ def authority(w, name="authority"):
 
 
 def certificate(w, file, *names, days=90, issuer="authority", key=("-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256"),
-                start=None):
+                more=""):
     """FILE.pem and FILE.key for `names`, signed by `issuer` (made when missing); returns both paths."""
     if not os.path.exists(w.path(f"{issuer}.pem")):
         authority(w, issuer)
     openssl(w, "req", *key, "-nodes", "-subj", f"/CN={names[0]}", "-keyout", f"{file}.key", "-out", f"{file}.csr")
     kinds = ",".join(("IP:" if name.replace(".", "").isdigit() else "DNS:") + name for name in names)
-    w.write(f"{file}.ext", f"subjectAltName={kinds}\n")
+    w.write(f"{file}.ext", f"subjectAltName={kinds}\n{more}")
     openssl(w, "x509", "-req", "-in", f"{file}.csr", "-CA", f"{issuer}.pem", "-CAkey", f"{issuer}.key", "-CAcreateserial",
             "-days", days, "-extfile", f"{file}.ext", "-out", f"{file}.pem")
     os.chmod(w.path(f"{file}.key"), 0o600)

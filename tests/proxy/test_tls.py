@@ -1,8 +1,10 @@
 """tls: certificates, versions, resumption, client certificates, bad clients, rotation; then the relay inside."""
 import hashlib
+import json
 import os
 import socket
 import ssl
+import subprocess
 import threading
 import time
 
@@ -392,3 +394,29 @@ def refused_at_start(w):
     os.chmod(key, 0o640)
     w.ctl("server", "reload", "acme/t")
     w.wait_status("acme/t", "running")
+
+
+@test("testssl.sh finds nothing above LOW on an https and a tls server", timeout=180, sanitized=False)
+def examined(w):
+    w.need("testssl")
+    w.init("acme")
+    # Who could revoke it is the authority's affair; without such a line that would be the one finding.
+    pem, key = certificate(w, "site", "example.test", "127.0.0.1", more="crlDistributionPoints=URI:http://127.0.0.1:9/crl\n")
+    ports = {"https": w.server("https", "acme/h", "--cert", pem, "--key", key),
+             "tls": w.server("tls", "acme/t", "--cert", pem, "--key", key, "--backend", Origin(echo).address)}
+    w.run()
+    running = {kind: subprocess.Popen(["testssl", "--quiet", "--color", "0", "--warnings", "off", "--ip", "one", "--add-ca", w.path("authority.pem"),
+                                       "-p", "-f", "-s", "-P", "-S", "-U", "--jsonfile", w.path(f"{kind}.json"), f"127.0.0.1:{port}"],
+                                      stdout=subprocess.DEVNULL, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, env=w.env, cwd=w.dir)
+               for kind, port in ports.items()}
+    for kind, process in running.items():
+        process.wait(150)
+        with open(w.path(f"{kind}.json"), encoding="utf-8") as file:
+            findings = json.load(file)
+        found = {row["id"]: row for row in findings}
+        equal([row for row in findings if row["severity"] in ("MEDIUM", "HIGH", "CRITICAL", "FATAL")], [], kind)
+        assert len(findings) > 50, findings
+        equal([found[name]["finding"] for name in ("TLS1", "TLS1_1", "TLS1_2", "TLS1_3")],
+              ["not offered", "not offered", "offered", "offered with final"], kind)
+        equal(found["cert_trust"]["severity"], "OK", kind)
+        w.figure(f"{kind}: {len(findings)} checks")
