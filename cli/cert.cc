@@ -108,7 +108,8 @@ int run(Context& context, const Args& args) {
            .key_path = path_of(args[key_file]),
            .chain_path = path_of(args[chain_file]),
            .description = std::string{args[certs::description]}};
-  return certs::keep(context, which, row, daemon::load_certificate(daemon::files_of(row), wall_now()));
+  certs::require_name(row.name);
+  return certs::keep(context, which, row, daemon::load_certificate(daemon::files_of(row), wall_now()).facts);
 }
 }  // namespace add
 
@@ -138,8 +139,8 @@ constexpr Example examples[] = {{"arcusctl cert show ca --pem -t acme > ca.pem",
 int run(Context& context, const Args& args) {
   const Cert row = certs::find(context, find_tenant_part(context, args[certs::ref]));
   if (!args[pem]) return print_row(context, row.id), exit_code::ok;
-  const auto loaded = daemon::load_certificate(daemon::files_of(row), wall_now());
-  context.out().raw(certificates_only(loaded.config.cert_pem, row.cert_path));
+  context.out().raw(
+      certificates_only(daemon::read_certificate_files(daemon::files_of(row)).cert_pem, row.cert_path));
   return exit_code::ok;
 }
 }  // namespace show
@@ -205,10 +206,20 @@ void assign(Cert& row, std::string_view word) {
 
 int run(Context& context, const Args& args) {
   const TenantPart which = find_tenant_part(context, args[certs::ref]);
-  Cert row = certs::find(context, which);
+  const Cert before = certs::find(context, which);
+  Cert row = before;
   for (const std::string_view word : args[assignments]) assign(row, word);
-  return certs::take_over(context, which, row, daemon::load_certificate(daemon::files_of(row), wall_now()),
-                          "set");
+  const bool same_files = row.cert_path == before.cert_path && row.key_path == before.key_path &&
+                          row.chain_path == before.chain_path;
+  if (!same_files)
+    return certs::take_over(context, which, row,
+                            daemon::load_certificate(daemon::files_of(row), wall_now()).facts, "set");
+  context.change([&](Database& db) {
+    Cert now = certs::current(context, db, before);
+    now.description = row.description;
+    registry::set_cert(db, now);
+  });
+  return certs::report_changed(context, which, row.id, "set");
 }
 }  // namespace set
 
@@ -241,6 +252,7 @@ int run_reload(Context& context, const Args& args) {
   }
   context.change([&](Database& db) {
     for (const Fresh& one : fresh) {
+      certs::current(context, db, *one.row);
       registry::put_cert_facts(db, one.row->id, one.facts);
       registry::touch_servers_showing(db, *one.row);
     }
@@ -249,7 +261,7 @@ int run_reload(Context& context, const Args& args) {
         if (std::ranges::find(servers, server.id, &registry::Server::id) == servers.end())
           servers.push_back(std::move(server));
   });
-  const int code = settle_parts(context, servers, "reload");
+  const int code = certs::await_shown(context, servers, "reload");
   const int reported = report(context, outcomes);
   return code != exit_code::ok ? code : reported;
 }
@@ -262,7 +274,7 @@ constexpr ExitNote remove_exits[] = {{exit_code::conflict, "a server shows it"}}
 int run_remove(Context& context, const Args& args) {
   const auto all = chosen(context, args[named]);
   context.change([&](Database& db) {
-    for (const auto& [which, row] : all) registry::remove_cert(db, row);
+    for (const auto& [which, row] : all) registry::remove_cert(db, certs::current(context, db, row));
   });
   std::vector<Outcome> outcomes;
   for (const auto& [which, row] : all)
@@ -347,35 +359,74 @@ registry::Cert find(Context& context, const TenantPart& which) {
   return registry::get_cert(context.db(), which.tenant.id, which.name);
 }
 
-int keep(Context& context, const TenantPart& which, Cert row, const daemon::LoadedCertificate& loaded) {
-  row.facts = daemon::cert_facts(loaded.facts);
-  context.change([&](Database& db) { row = registry::add_cert(db, which.tenant.id, row); });
-  if (context.out().machine() && !context.quiet())
-    print_row(context, row.id);
-  else
-    context.out().line(context.quiet() ? row.id
-                                       : which.reference() + "  " + row.id + "  " + loaded.facts.subject +
-                                             "  " + days_text(loaded.facts.not_after));
-  return exit_code::ok;
+void require_name(const std::string& name) {
+  if (!is_name(name))
+    throw Error{ErrorKind::usage,
+                "cert.name: 1-63 of a-z 0-9 . _ - starting with a letter or digit, not '" + name + "'"}
+        .about(name);
 }
 
-int take_over(Context& context, const TenantPart& which, const Cert& row,
-              const daemon::LoadedCertificate& loaded, std::string_view action) {
-  std::vector<registry::Server> servers;
-  context.change([&](Database& db) {
-    const Cert now = registry::get_cert(db, row.tenant_id, row.id);
-    context.check_generation(now.generation, now.name);
-    registry::set_cert(db, row);
-    registry::put_cert_facts(db, row.id, daemon::cert_facts(loaded.facts));
-    registry::touch_servers_showing(db, row);
-    servers = registry::servers_showing(db, row);
-  });
-  if (const int code = settle_parts(context, servers, action); code != exit_code::ok) return code;
-  return report(context, {{.id = row.id,
+registry::Cert current(Context& context, Database& db, const Cert& row) {
+  Cert now = registry::get_cert(db, row.tenant_id, row.id);
+  context.check_generation(now.generation, now.name);
+  return now;
+}
+
+/// One that cannot start for its certificate is what this is for: it has failed too.
+int await_shown(Context& context, std::vector<registry::Server> servers, std::string_view action) {
+  std::erase_if(servers,
+                [](const registry::Server& one) { return one.desired_state != "running" || !one.enabled; });
+  if (context.dry_run() || servers.empty() || !context.daemon_runs()) return exit_code::ok;
+  std::vector<Outcome> failed;
+  for (Outcome& outcome : await_servers(context, servers, {.action = std::string{action}}))
+    if (outcome.code != exit_code::ok) failed.push_back(std::move(outcome));
+  return failed.empty() ? exit_code::ok : report(context, failed);
+}
+
+int report_changed(Context& context, const TenantPart& which, const std::string& id,
+                   std::string_view action) {
+  return report(context, {{.id = id,
                            .tenant = which.tenant.name,
                            .name = which.name,
                            .action = std::string{action},
                            .status = context.dry_run() ? "unchanged" : "changed"}});
+}
+
+int keep(Context& context, const TenantPart& which, Cert row, const CertificateFacts& facts,
+         const std::function<void()>& and_then) {
+  row.facts = daemon::cert_facts(facts);
+  context.change([&](Database& db) {
+    row = registry::add_cert(db, which.tenant.id, row);
+    if (and_then) and_then();
+  });
+  if (context.dry_run())
+    context.out().line(which.reference() + "  would be added");
+  else if (context.out().machine() && !context.quiet())
+    print_row(context, row.id);
+  else
+    context.out().line(context.quiet() ? row.id
+                                       : which.reference() + "  " + row.id + "  " + facts.subject + "  " +
+                                             days_text(facts.not_after));
+  return exit_code::ok;
+}
+
+int take_over(Context& context, const TenantPart& which, Cert row, const CertificateFacts& facts,
+              std::string_view action, const std::function<void()>& and_then) {
+  row.facts = daemon::cert_facts(facts);
+  std::vector<registry::Server> servers;
+  context.change([&](Database& db) {
+    const Cert now = current(context, db, row);
+    if (now.generation != row.generation)
+      throw Error{ErrorKind::conflict, "certificate '" + row.name + "' was changed meanwhile"}
+          .about(row.name)
+          .with_hint("look at it again: arcusctl cert show " + which.reference());
+    registry::set_cert(db, row);
+    registry::touch_servers_showing(db, row);
+    servers = registry::servers_showing(db, row);
+    if (and_then) and_then();
+  });
+  if (const int code = await_shown(context, servers, action); code != exit_code::ok) return code;
+  return report_changed(context, which, row.id, action);
 }
 
 }  // namespace certs

@@ -62,6 +62,11 @@ int run_clone(Context& context, const Args& args) {
       throw Error{ErrorKind::usage, "--port: '" + std::string{wanted} + "' is not 0 to 65535 or auto"};
     spec.assignments.push_back({"listen_port", std::string{wanted}});
   }
+  if (source.cert && spec.tenant != source.tenant)
+    throw Error{ErrorKind::conflict, "certificate '" + *source.cert + "' is of " + source.tenant +
+                                         ": in another tenant that would be another one"}
+        .about(source.reference())
+        .with_hint("clone within " + source.tenant);
   const registry::Rows row = registry::servers_full(context.db(), {source.id});
   for (const registry::Column& known : registry::server_columns()) {
     if (known.key == "type" || known.key == "listen_port" || known.key == "desired_state") continue;

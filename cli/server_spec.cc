@@ -366,13 +366,13 @@ void take_named_certs(Context& context, const Args& args, const registry::Tenant
   std::error_code ignored;
   std::vector<std::string> known;
   for (const registry::Cert& row : registry::list_certs(context.db(), tenant.id)) known.push_back(row.name);
-  for (const std::string& name : split(word, ',')) {
-    if (std::ranges::find(known, name) != known.end()) continue;
+  for (const std::string& wanted : split(word, ',')) {
+    if (std::ranges::find(known, wanted) != known.end()) continue;
     if (word.find('/') != word.npos || std::filesystem::exists(word, ignored)) return;  // it is a path
     throw Error{ErrorKind::not_found,
-                "tenant '" + tenant.name + "' has no certificate '" + name + "', and there is no such file"}
-        .about(name)
-        .suggest(nearest_word(name, known).value_or(""))
+                "tenant '" + tenant.name + "' has no certificate '" + wanted + "', and there is no such file"}
+        .about(wanted)
+        .suggest(nearest_word(wanted, known).value_or(""))
         .with_hint("arcusctl cert list");
   }
   std::erase_if(spec.assignments, [](const auto& one) { return one.key == "tls_cert_path"; });

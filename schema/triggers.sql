@@ -360,7 +360,10 @@ BEGIN
   UPDATE server SET generation = generation + 1 WHERE tenant_id = OLD.tenant_id AND auth <> 'none';
 END;
 
-CREATE TRIGGER cert_generation AFTER UPDATE ON cert WHEN NEW.generation IS OLD.generation
+-- What is read from a file is nobody's change of the row.
+CREATE TRIGGER cert_generation AFTER UPDATE OF cert_path, key_path, chain_path, description ON cert
+WHEN NEW.generation IS OLD.generation AND (NEW.cert_path IS NOT OLD.cert_path OR NEW.key_path IS NOT OLD.key_path
+  OR NEW.chain_path IS NOT OLD.chain_path OR NEW.description IS NOT OLD.description)
 BEGIN
   UPDATE cert SET generation = OLD.generation + 1, updated_at = strftime('%Y-%m-%dT%H:%M:%fZ', 'now') WHERE id = NEW.id;
 END;
@@ -810,7 +813,9 @@ BEGIN
   INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
   VALUES (coalesce((SELECT actor FROM audit_context), '(sql)'), coalesce((SELECT via FROM audit_context), 'sql'),
     CASE
-      WHEN NEW.fingerprint_sha256 IS NOT OLD.fingerprint_sha256 AND NEW.cert_path IS OLD.cert_path THEN 'cert.reload'
+      WHEN NEW.fingerprint_sha256 IS NOT OLD.fingerprint_sha256 AND NEW.cert_path IS OLD.cert_path
+        AND NEW.key_path IS OLD.key_path AND NEW.chain_path IS OLD.chain_path AND NEW.description IS OLD.description
+        THEN 'cert.reload'
       ELSE 'cert.set' END,
     (SELECT name FROM tenant WHERE id = NEW.tenant_id),
     coalesce((SELECT name FROM tenant WHERE id = NEW.tenant_id), '?') || '/' || NEW.name,

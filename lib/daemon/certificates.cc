@@ -47,6 +47,15 @@ static std::string read_file(const std::string& path, const std::string& what, S
   return text;
 }
 
+/// Certificates alone: a worker must never get the key that signs others.
+static std::string read_authorities(const std::string& path, const std::string& what) {
+  std::string text = read_file(path, what, Secret::no);
+  if (text.find("PRIVATE KEY-----") != text.npos)
+    throw bad(what + " \"" + path + "\" has a private key in it: give the certificates alone")
+        .with_hint("arcusctl cert show NAME --pem");
+  return text;
+}
+
 /// The PEM files of a folder, by name; hidden ones and others are left out.
 static std::vector<std::string> bundles_in(const std::string& folder) {
   std::vector<std::string> paths;
@@ -60,7 +69,7 @@ static std::vector<std::string> bundles_in(const std::string& folder) {
   return paths;
 }
 
-LoadedCertificate load_certificate(const CertificateFiles& files, WallTime now) {
+wire::CertificateConfig read_certificate_files(const CertificateFiles& files) {
   const std::string& path = files.cert_path;
   wire::CertificateConfig config{.name = path};
   if (files.key_path.empty() || files.key_path == path) {
@@ -70,9 +79,13 @@ LoadedCertificate load_certificate(const CertificateFiles& files, WallTime now) 
     config.cert_pem = read_file(path, "the certificate", Secret::no);
     config.key_pem = read_file(files.key_path, "the key", Secret::yes);
   }
-  if (!files.chain_path.empty())
-    config.cert_pem += "\n" + read_file(files.chain_path, "the chain", Secret::with_key);
-  CertificateFacts facts = check_certificate({path, config.cert_pem, config.key_pem}, now);
+  if (!files.chain_path.empty()) config.cert_pem += "\n" + read_authorities(files.chain_path, "the chain");
+  return config;
+}
+
+LoadedCertificate load_certificate(const CertificateFiles& files, WallTime now) {
+  wire::CertificateConfig config = read_certificate_files(files);
+  CertificateFacts facts = check_certificate({files.cert_path, config.cert_pem, config.key_pem}, now);
   return {std::move(config), std::move(facts)};
 }
 
@@ -122,15 +135,6 @@ void Certificates::watch(Entry& entry, const std::string& path) {
     entry.files.emplace(it->path().string(), stamp_of(it->path().string()));
 }
 
-/// Certificates alone: a worker must never get the key that signs clients.
-static std::string read_authorities(const std::string& path) {
-  std::string text = read_file(path, "the file of authorities", Secret::no);
-  if (text.find("PRIVATE KEY-----") != text.npos)
-    throw bad("the file of authorities \"" + path + "\" has a private key in it: give the certificates alone")
-        .with_hint("arcusctl cert show NAME --pem");
-  return text;
-}
-
 /// What host systems call their authorities.
 static const std::string& system_authorities() {
   static constexpr std::array places{"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt",
@@ -159,7 +163,7 @@ void Certificates::fill_backends(const registry::DesiredServer& desired, wire::S
     const std::string path = row.tls_ca_path.value_or(system_authorities());
     watch(entry, path);
     std::string& text = row.tls_ca_path ? backend.tls_ca_pem : config.system_ca_pem;
-    if (text.empty()) text = read_file(path, "the file of authorities", Secret::no);
+    if (text.empty()) text = read_authorities(path, "the file of authorities");
   }
 }
 
@@ -172,10 +176,10 @@ void Certificates::fill(const registry::DesiredServer& desired, wire::ServerConf
   config.tls.enabled = true;
   if (row.client_ca_path) {
     watch(entry, *row.client_ca_path);
-    config.tls.client_ca_pem = read_authorities(*row.client_ca_path);
+    config.tls.client_ca_pem = read_authorities(*row.client_ca_path, "the file of authorities");
   }
+  if (is_key_due(entry)) renew_keys(entry);  // first: what is due is not due again when a file is bad
   fill_certificates(desired, config, entry);
-  if (is_key_due(entry)) renew_keys(entry);
   config.tls.ticket_keys = entry.ticket_keys;
 }
 
@@ -198,9 +202,12 @@ void Certificates::fill_certificates(const registry::DesiredServer& desired, wir
     for (LoadedCertificate& one :
          desired.certs.empty() ? load_certificates(files, now) : std::vector{load_certificate(files, now)})
       loaded.push_back(std::move(one));
+  for (const LoadedCertificate& one : loaded)
+    if (one.facts.only_signs)
+      throw bad("certificate \"" + one.config.name +
+                "\" is an authority: it signs others and is shown by nobody");
   for (std::size_t i = 0; i < desired.certs.size(); ++i)
-    if (registry::CertFacts facts = cert_facts(loaded[i].facts); facts != desired.certs[i].facts)
-      news_.insert_or_assign(desired.certs[i].id, std::move(facts));
+    news_.insert_or_assign(desired.certs[i].id, cert_facts(loaded[i].facts));  // the row may say so already
   entry.expiry = WallTime::max();
   for (const LoadedCertificate& one : loaded) entry.expiry = std::min(*entry.expiry, one.facts.not_after);
   for (LoadedCertificate& one : loaded) config.tls.certificates.push_back(std::move(one.config));
@@ -221,9 +228,15 @@ void Certificates::renew_keys(Entry& entry) {
 
 std::vector<std::string> Certificates::changed() {
   std::vector<std::string> out;
-  for (const auto& [id, entry] : entries_) {
-    const bool is_other = std::ranges::any_of(
-        entry.files, [](const auto& file) { return stamp_of(file.first) != file.second; });
+  std::map<std::string, Stamp> now;  // many servers may share a file
+  for (auto& [id, entry] : entries_) {
+    bool is_other = false;
+    for (auto& [path, stamp] : entry.files) {
+      const auto [known, is_new] = now.try_emplace(path);
+      if (is_new) known->second = stamp_of(path);
+      is_other = is_other || known->second != stamp;
+      stamp = known->second;  // told once
+    }
     if (is_other || (!entry.ticket_keys.empty() && is_key_due(entry))) out.push_back(id);
   }
   return out;

@@ -28,6 +28,8 @@ struct LoadedCertificate {
   CertificateFacts facts;
 };
 
+/// The texts of the files, which may be no good certificate. Throws Error as below.
+wire::CertificateConfig read_certificate_files(const CertificateFiles& files);
 /// Reads one certificate. Throws Error with a sentence: a file that cannot be read, a key that others may
 /// read, and all that check_certificate() finds wrong at `now`.
 LoadedCertificate load_certificate(const CertificateFiles& files, WallTime now);
@@ -47,12 +49,12 @@ class Certificates {
 
   /// Reads what `desired` names into `config`. Throws Error with a sentence.
   void fill(const registry::DesiredServer& desired, wire::ServerConfig& config);
-  /// Servers of which a file is another since fill() read it, or whose ticket key is due.
+  /// Servers of which a file is another since fill() read it or this was asked, or whose ticket key is due.
   std::vector<std::string> changed();
   /// When the first of its certificates ends; nothing when it has none.
   std::optional<WallTime> expiry(const std::string& server_id) const;
   void forget(const std::string& server_id) { entries_.erase(server_id); }
-  /// What rows of `cert` should say by now, by id: their files were read and are others than the rows know.
+  /// What rows of `cert` should say by now, by id: their files were read. They may say so already.
   const std::map<std::string, registry::CertFacts>& news() const noexcept { return news_; }
   void clear_news() noexcept { news_.clear(); }
 

@@ -91,8 +91,8 @@ void Supervisor::expire_users() {
 void Supervisor::tick() {
   expire_users();
   const auto now = steady_clock::now();
-  bool is_unwritten =
-      !events_.empty() || !refusals_.empty() || !dirty_workers_.empty() || !removed_workers_.empty();
+  bool is_unwritten = !events_.empty() || !refusals_.empty() || !certificates_.news().empty() ||
+                      !dirty_workers_.empty() || !removed_workers_.empty();
   for (auto& [id, server] : servers_) {
     is_unwritten = is_unwritten || server.dirty;
     if (!server.retry_at || now < *server.retry_at || !server.is_wanted() || is_shutting_down()) continue;

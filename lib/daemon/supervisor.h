@@ -144,6 +144,7 @@ class Supervisor final : public WorkerEvents {
   struct Talk {
     std::chrono::steady_clock::time_point since;
     std::size_t count = 0;
+    std::size_t refusals = 0;
   };
   struct BackendNews {
     std::string state, error;
@@ -174,7 +175,7 @@ class Supervisor final : public WorkerEvents {
   Worker& worker_for(const WorkerSpec& spec);
   WorkerSpec spec_of(const ManagedServer& server) const;
   bool may_say_more(const Worker& worker);
-  void take_refusal(const registry::Server& server, const wire::Event& event);
+  void take_refusal(const Worker& worker, const registry::Server& server, const wire::Event& event);
   void queue_config(ManagedServer& server);
   void send_configs(Worker& worker, const std::set<std::string>& ids);
   void send_config_frame(Worker& worker, wire::WorkerConfig frame);

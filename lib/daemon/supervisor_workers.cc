@@ -121,6 +121,7 @@ void Supervisor::on_worker_start(Worker& worker) {
   worker.send(wire::FrameType::own_ports, to_json(own_ports_));
   logs_sent_[&worker].clear();
   refusers_.erase(&worker);
+  talk_.erase(worker.spec().group);
   dirty_workers_.insert(worker.spec().group);
   for (auto& [id, server] : servers_) {
     if (server.worker != &worker) continue;
@@ -161,23 +162,28 @@ static bool has_backend(const registry::DesiredServer& server, std::string_view 
   return std::ranges::any_of(server.backends, [id](const registry::Backend& one) { return one.id == id; });
 }
 
-/// A bound on what one worker can make us write.
+/// A bound on what one worker can make us do: far above what the largest has to say.
 bool Supervisor::may_say_more(const Worker& worker) {
-  constexpr std::size_t most = 10'000;
+  constexpr std::size_t most = 30'000;
   constexpr std::chrono::seconds window{10};
   const auto now = std::chrono::steady_clock::now();
   Talk& talk = talk_[worker.spec().group];
-  if (now - talk.since > window) talk = {.since = now, .count = 0};
+  if (now - talk.since > window) talk = {.since = now};
   return ++talk.count <= most;
 }
 
 /// What a worker refused for the sake of security becomes a row of the audit.
-void Supervisor::take_refusal(const registry::Server& server, const wire::Event& event) {
+void Supervisor::take_refusal(const Worker& worker, const registry::Server& server,
+                              const wire::Event& event) {
   constexpr std::int64_t most = 1'000'000'000;
+  constexpr std::size_t most_rows =
+      200;  // in the window of may_say_more(); all are counted, server_reason says
+  if (++talk_[worker.spec().group].refusals > most_rows) return;
   const auto words = split(event.detail, ' ');
   if (words.size() != 2 || event.value <= 0) return;
   const auto reason = find_reason(words[0]);
-  if (!reason || !Cidr::parse(words[1]) || refusals_.size() >= most_pending) return;
+  if (!reason || !info(*reason).is_security || !Cidr::parse(words[1]) || refusals_.size() >= most_pending)
+    return;
   refusals_.push_back({.server_id = server.id,
                        .reason = std::string{name_of(*reason)},
                        .network = words[1],
@@ -196,10 +202,13 @@ void Supervisor::on_worker_event(Worker& worker, const wire::Event& event) {
     return schedule_turn();
   }
   // A worker may be taken over: it is believed about the servers of its own tenants alone.
-  if (found != servers_.end() && spec_of(found->second).group != worker.spec().group) found = servers_.end();
+  if (found != servers_.end()) {
+    const auto* owner = tenant_of(found->second);
+    if (owner == nullptr || owner->tenant.group() != worker.spec().group) found = servers_.end();
+  }
   const std::string reference = found == servers_.end() ? "" : found->second.desired.server.reference();
   if (event.kind == "refused") {
-    if (found != servers_.end()) take_refusal(found->second.desired.server, event);
+    if (found != servers_.end()) take_refusal(worker, found->second.desired.server, event);
     return;
   }
   if (event.kind == "backend_up" || event.kind == "backend_down") {

@@ -50,8 +50,8 @@ class StreamLayer {
   virtual bool shutdown_write(Stream& stream) = 0;
   /// True when read() can give bytes without the socket being readable.
   virtual bool has_pending() const noexcept = 0;
-  /// Who the other side has proved to be; empty = nobody.
-  virtual std::string peer_name() const { return {}; }
+  /// Who the other side has proved to be, by the rules that `context` stands for; empty = nobody.
+  virtual std::string peer_name(std::string_view /*context*/) const { return {}; }
 };
 
 /// A connected (or connecting) TCP socket on a thread's poller: non-blocking, registered once for both
@@ -75,7 +75,9 @@ class Stream final : private PollHandler {
   void set_layer(std::unique_ptr<StreamLayer> layer) noexcept { layer_ = std::move(layer); }
   StreamLayer* layer() const noexcept { return layer_.get(); }
   /// Of the layer; empty without one.
-  std::string peer_name() const { return layer_ ? layer_->peer_name() : std::string(); }
+  std::string peer_name(std::string_view context) const {
+    return layer_ ? layer_->peer_name(context) : std::string();
+  }
 
   /// True when a read may give something other than `blocked`.
   bool readable() const noexcept { return readable_ || (layer_ && layer_->has_pending()); }

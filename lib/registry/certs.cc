@@ -99,10 +99,16 @@ Cert add_cert(Database& db, std::string_view tenant_id, const Cert& cert) {
 }
 
 void set_cert(Database& db, const Cert& cert) {
+  const CertFacts& facts = cert.facts;
   db.exec(
-      "UPDATE cert SET cert_path = ?1, key_path = ?2, chain_path = ?3, description = ?4 WHERE id = ?5 "
-      "AND (cert_path <> ?1 OR key_path IS NOT ?2 OR chain_path IS NOT ?3 OR description <> ?4)",
-      cert.cert_path, cert.key_path, cert.chain_path, cert.description, cert.id);
+      "UPDATE cert SET cert_path = ?1, key_path = ?2, chain_path = ?3, description = ?4, subject = ?6, "
+      "issuer = ?7, "
+      "sans = ?8, not_before = ?9, not_after = ?10, key_type = ?11, fingerprint_sha256 = ?12, read_at = ?13 "
+      "WHERE id = ?5 AND (cert_path <> ?1 OR key_path IS NOT ?2 OR chain_path IS NOT ?3 OR description <> ?4 "
+      "OR fingerprint_sha256 IS NOT ?12)",
+      cert.cert_path, cert.key_path, cert.chain_path, cert.description, cert.id, facts.subject, facts.issuer,
+      write_sans(facts.sans), facts.not_before, facts.not_after, facts.key_type, facts.fingerprint_sha256,
+      now_text());
 }
 
 void put_cert_facts(Database& db, std::string_view id, const CertFacts& facts) {

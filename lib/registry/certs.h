@@ -45,7 +45,8 @@ std::vector<Cert> list_certs(Database& db, std::string_view tenant_id);
 std::optional<Cert> find_cert(Database& db, std::string_view tenant_id, std::string_view reference);
 /// By name or whole id. Throws Error (not_found) with the nearest name.
 Cert get_cert(Database& db, std::string_view tenant_id, std::string_view reference);
-/// Changes paths and description to those of `cert`; what is there already is left alone.
+/// Changes paths, description and facts to those of `cert`, in one audit row; what is there already is left
+/// alone.
 void set_cert(Database& db, const Cert& cert);
 /// The file was read: keeps what it says now. Writes nothing when the row says the same.
 void put_cert_facts(Database& db, std::string_view id, const CertFacts& facts);

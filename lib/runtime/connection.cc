@@ -5,6 +5,7 @@
 #include "lib/net/linger.h"
 #include "lib/net/socket.h"
 #include "lib/runtime/access_log.h"
+#include "lib/runtime/preamble.h"
 #include "lib/runtime/protocol.h"
 #include "lib/runtime/server_on_thread.h"
 #include "lib/runtime/thread.h"
@@ -49,6 +50,16 @@ bool ClientConnection::wants_details() const noexcept {
 }
 
 void ClientConnection::renew_config() { config_ = server_->config(); }
+
+std::string ClientConnection::certified_user(const ServerConfig& config) const {
+  constexpr std::size_t longest = 129;  // one more than users have: a longer name stays too long
+  if (!config.preamble || !config.preamble->tls) return {};
+  return stream_.peer_name(config.preamble->tls->context()).substr(0, longest);
+}
+
+Reason ClientConnection::judge_certified(const ServerConfig& config, std::string_view user) noexcept {
+  return user.empty() ? Reason::auth_required : config.users->still_admits(user);
+}
 
 Endpoint ClientConnection::local() const noexcept {
   return told_local_ ? *told_local_ : socket::local_endpoint(stream_.fd());

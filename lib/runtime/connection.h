@@ -39,6 +39,10 @@ class ClientConnection {
   void renew_config();
 
   const Endpoint& peer() const noexcept { return peer_; }
+  /// Whom the client's certificate names, as far as `config` trusts it; empty = nobody.
+  std::string certified_user(const ServerConfig& config) const;
+  /// ok, or why that is nobody whom `config` lets in.
+  static Reason judge_certified(const ServerConfig& config, std::string_view user) noexcept;
   /// Where the client connected to: asks the kernel, unless a PROXY header told.
   Endpoint local() const noexcept;
   // What a PROXY header says; then the limits by client can be asked: ok or limit_client.

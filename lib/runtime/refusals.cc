@@ -19,6 +19,7 @@ std::string RefusalTally::Sum::network_text() const {
 
 void RefusalTally::add(Key key, std::uint64_t count) {
   if (counts_.size() >= max_networks && !counts_.contains(key)) std::get<IpAddress>(key) = IpAddress();
+  if (counts_.size() >= max_sums && !counts_.contains(key)) return;
   counts_[std::move(key)] += count;
 }
 

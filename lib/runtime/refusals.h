@@ -17,7 +17,8 @@ namespace arcus {
 /// stays small.
 class RefusalTally {
  public:
-  static constexpr std::size_t max_networks = 64;  ///< the clients of all others count as one network
+  static constexpr std::size_t max_networks = 32;  ///< then the clients of all others count as one network
+  static constexpr std::size_t max_sums = 96;      ///< then nothing new is taken: counters tell the rest
 
   struct Sum {
     std::string server_id;

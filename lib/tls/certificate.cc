@@ -4,6 +4,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include <cstdint>
 #include <ctime>
 
 #include "lib/base/error.h"
@@ -37,6 +38,12 @@ static std::string key_type(const EVP_PKEY* key) {
   return name ? name : "unknown";
 }
 
+static bool only_signs(const X509& certificate) {
+  // Looking computes what is kept inside; nothing that can be seen changes.
+  const std::uint32_t usage = X509_get_key_usage(const_cast<X509*>(&certificate));
+  return (usage & X509v3_KU_DIGITAL_SIGNATURE) == 0 && (usage & X509v3_KU_KEY_CERT_SIGN) != 0;
+}
+
 static CertificateFacts facts_of(const X509& certificate) {
   return {.subject = to_string(X509_get_subject_name(&certificate)),
           .issuer = to_string(X509_get_issuer_name(&certificate)),
@@ -44,7 +51,8 @@ static CertificateFacts facts_of(const X509& certificate) {
           .not_before = time_of(X509_get0_notBefore(&certificate)),
           .not_after = time_of(X509_get0_notAfter(&certificate)),
           .key_type = key_type(X509_get0_pubkey(&certificate)),
-          .fingerprint = openssl::fingerprint_of(certificate)};
+          .fingerprint = openssl::fingerprint_of(certificate),
+          .only_signs = only_signs(certificate)};
 }
 
 CertificateFacts read_certificate(std::string_view pem, std::string_view name) {

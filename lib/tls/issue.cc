@@ -46,6 +46,11 @@ static std::string alternative_names_of(const std::vector<std::string>& names) {
   return out;
 }
 
+/// Edwards curves bring their own.
+static const EVP_MD* digest_for(const EVP_PKEY* key) {
+  return EVP_PKEY_is_a(key, "ED25519") || EVP_PKEY_is_a(key, "ED448") ? nullptr : EVP_sha256();
+}
+
 static Key make_key(std::string_view type) {
   constexpr int rsa_bits = 2048;
   if (type != "ec" && type != "rsa")
@@ -55,9 +60,10 @@ static Key make_key(std::string_view type) {
   return key;
 }
 
-static void set_name(X509_NAME* name, const std::string& common_name) {
+/// Names that are too long for it stand among the alternative names alone.
+static void set_name(X509_NAME* name, const std::string& text) {
   constexpr std::size_t longest = 64;  // RFC 5280, ub-common-name
-  const std::string text = common_name.substr(0, longest);
+  if (text.size() > longest) return;
   require(X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_UTF8,
                                      reinterpret_cast<const unsigned char*>(text.data()),
                                      static_cast<int>(text.size()), -1, 0) == 1,
@@ -80,6 +86,8 @@ static void add_extension(X509* certificate, X509* issuer, int kind, const std::
   require(extension && X509_add_ext(certificate, extension.get(), -1) == 1, "an extension");
 }
 
+static bool is_root(X509& certificate) { return (X509_get_extension_flags(&certificate) & EXFLAG_SS) != 0; }
+
 static std::string usages(const CertificateWish& wish) {
   if (wish.authority) return "critical,keyCertSign,cRLSign";
   return wish.key_type == "rsa" ? "critical,digitalSignature,keyEncipherment" : "critical,digitalSignature";
@@ -90,6 +98,10 @@ CertificateText issue_certificate(const CertificateWish& wish, const Certificate
   const std::string names = wish.authority ? "" : alternative_names_of(wish.names);
   if (wish.authority && (wish.names.front().empty() || !is_utf8(wish.names.front())))
     throw Error{ErrorKind::usage, "an authority needs a name in UTF-8"};
+  if (wish.authority && (issuer || wish.names.front().size() > 64))
+    throw Error{ErrorKind::usage,
+                issuer ? "an authority is signed by itself: those it signs are then one step from the root"
+                       : "an authority's name has 64 bytes at most"};
   const Key key = make_key(wish.key_type);
   const Certificate made(X509_new());
   require(made != nullptr, "a certificate");
@@ -108,11 +120,16 @@ CertificateText issue_certificate(const CertificateWish& wish, const Certificate
   const X509_NAME* signed_by = X509_get_subject_name(signer ? signer.get() : raw);
   const std::time_t begin = std::chrono::system_clock::to_time_t(now);
   const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(wish.lifetime).count();
+  if (signer && X509_cmp_time(X509_get0_notAfter(signer.get()), nullptr) <= 0)
+    throw Error{ErrorKind::failed, "certificate \"" + issuer->name + "\" has expired"};
   require(X509_set_version(raw, X509_VERSION_3) == 1 && X509_set_issuer_name(raw, signed_by) == 1 &&
               X509_set_pubkey(raw, key.get()) == 1 &&
               ASN1_TIME_set(X509_getm_notBefore(raw), begin) != nullptr &&
               ASN1_TIME_set(X509_getm_notAfter(raw), begin + seconds) != nullptr,
           "a certificate");
+  // Nothing outlives who signed it.
+  if (signer && ASN1_TIME_compare(X509_get0_notAfter(raw), X509_get0_notAfter(signer.get())) > 0)
+    require(X509_set1_notAfter(raw, X509_get0_notAfter(signer.get())) == 1, "a certificate");
   X509* above = signer ? signer.get() : raw;
   add_extension(raw, above, NID_basic_constraints,
                 wish.authority ? "critical,CA:TRUE,pathlen:0" : "critical,CA:FALSE");
@@ -121,12 +138,14 @@ CertificateText issue_certificate(const CertificateWish& wish, const Certificate
   add_extension(raw, above, NID_subject_key_identifier, "hash");
   add_extension(raw, above, NID_authority_key_identifier, "keyid");
   if (!wish.authority) add_extension(raw, above, NID_subject_alt_name, names);
-  require(X509_sign(raw, signing_key ? signing_key.get() : key.get(), EVP_sha256()) > 0, "a signature");
+  EVP_PKEY* signs = signing_key ? signing_key.get() : key.get();
+  require(X509_sign(raw, signs, digest_for(signs)) > 0, "a signature");
 
   const Bio cert(BIO_new(BIO_s_mem()));
   const Bio secret(BIO_new(BIO_s_secmem()));
   require(
       cert && secret && PEM_write_bio_X509(cert.get(), raw) == 1 &&
+          (!signer || is_root(*signer) || PEM_write_bio_X509(cert.get(), signer.get()) == 1) &&
           PEM_write_bio_PKCS8PrivateKey(secret.get(), key.get(), nullptr, nullptr, 0, nullptr, nullptr) == 1,
       "PEM");
   return {
@@ -149,9 +168,7 @@ std::string make_signing_request(const CertificateText& text) {
     sk_X509_EXTENSION_free(wanted);  // the extension stays the leaf's
     require(good, "a request");
   }
-  const EVP_MD* digest =
-      EVP_PKEY_is_a(key.get(), "ED25519") || EVP_PKEY_is_a(key.get(), "ED448") ? nullptr : EVP_sha256();
-  require(X509_REQ_sign(request.get(), key.get(), digest) > 0, "a signature");
+  require(X509_REQ_sign(request.get(), key.get(), digest_for(key.get())) > 0, "a signature");
   const Bio out(BIO_new(BIO_s_mem()));
   require(out && PEM_write_bio_X509_REQ(out.get(), request.get()) == 1, "PEM");
   return openssl::text_in(out);

@@ -100,11 +100,18 @@ void trust_clients(SSL_CTX* context, const ServerTlsSettings& settings) {
 }
 
 /// Sessions resume only under the same server and the same demands on clients.
-void set_session_context(SSL_CTX* context, const ServerTlsSettings& settings) {
+std::string session_context(const ServerTlsSettings& settings) {
   const std::string all = settings.scope + '\0' + settings.client_auth + '\0' + settings.client_ca_pem;
-  unsigned char digest[SHA256_DIGEST_LENGTH];
-  if (EVP_Digest(all.data(), all.size(), digest, nullptr, EVP_sha256(), nullptr) != 1 ||
-      SSL_CTX_set_session_id_context(context, digest, sizeof digest) != 1)
+  std::string digest(SHA256_DIGEST_LENGTH, '\0');
+  if (EVP_Digest(all.data(), all.size(), reinterpret_cast<unsigned char*>(digest.data()), nullptr,
+                 EVP_sha256(), nullptr) != 1)
+    openssl::throw_error("session context");
+  return digest;
+}
+
+void set_session_context(SSL_CTX* context, const std::string& digest) {
+  if (SSL_CTX_set_session_id_context(context, reinterpret_cast<const unsigned char*>(digest.data()),
+                                     static_cast<unsigned>(digest.size())) != 1)
     openssl::throw_error("session context");
 }
 
@@ -113,7 +120,7 @@ Context make_server_context(const ServerTlsSettings& settings, Shared& shared) {
   SSL_CTX* raw = context.get();
   if (!settings.ciphers.empty() && SSL_CTX_set_cipher_list(raw, settings.ciphers.c_str()) != 1)
     openssl::throw_error("ciphers \"" + settings.ciphers + "\"");
-  set_session_context(raw, settings);
+  set_session_context(raw, session_context(settings));
   if (settings.client_auth != "none") trust_clients(raw, settings);
   if (!shared.alpn.empty()) SSL_CTX_set_alpn_select_cb(raw, on_alpn, &shared);
   SSL_CTX_set_num_tickets(raw, 1);
@@ -155,10 +162,12 @@ void check_words(const ServerTlsSettings& settings) {
 struct ServerTls::Impl {
   Context context;
   Shared* shared = nullptr;  ///< the context's
+  std::string session_context;
 };
 
 ServerTls::ServerTls(const ServerTlsSettings& settings) : impl_(std::make_unique<Impl>()) {
   check_words(settings);
+  impl_->session_context = session_context(settings);
   auto owned = std::make_unique<Shared>(settings.ticket_keys);
   Shared& shared = *owned;
   shared.alpn = openssl::alpn_list(settings.alpn);
@@ -200,6 +209,8 @@ std::unique_ptr<TlsLayer> ServerTls::accept() const {
   SSL_set_accept_state(ssl);
   return std::make_unique<TlsLayer>(ssl);
 }
+
+std::string_view ServerTls::context() const noexcept { return impl_->session_context; }
 
 std::unique_ptr<TlsLayer> ServerTls::accept_probe() const {
   SSL* ssl = SSL_new(impl_->context.get());

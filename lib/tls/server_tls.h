@@ -35,6 +35,8 @@ class ServerTls {
 
   /// The server's side of a new connection, before its handshake. nullptr when memory is short.
   std::unique_ptr<TlsLayer> accept() const;
+  /// Stands for whom clients must be signed by: another one means that what was proved before counts no more.
+  std::string_view context() const noexcept;
   /// For the daemon's own health check: asks for no client certificate.
   std::unique_ptr<TlsLayer> accept_probe() const;
 

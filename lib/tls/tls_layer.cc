@@ -285,6 +285,16 @@ std::string TlsLayer::peer_name() const {
   return certificate ? openssl::name_of(*certificate) : std::string();
 }
 
+std::string TlsLayer::peer_name(std::string_view context) const {
+  // A resumed session brings its certificate along, however long ago that was checked.
+  const X509* certificate = SSL_get0_peer_certificate(ssl_);
+  if (!certificate || X509_cmp_current_time(X509_get0_notAfter(certificate)) <= 0) return {};
+  unsigned size = 0;
+  const unsigned char* made_by = SSL_SESSION_get0_id_context(SSL_get_session(ssl_), &size);
+  if (context != std::string_view(reinterpret_cast<const char*>(made_by), size)) return {};
+  return openssl::name_of(*certificate);
+}
+
 std::string TlsLayer::peer_fingerprint() const {
   const X509* certificate = SSL_get0_peer_certificate(ssl_);
   return certificate ? openssl::fingerprint_of(*certificate) : std::string();

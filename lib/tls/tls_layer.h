@@ -57,7 +57,10 @@ class TlsLayer final : public StreamLayer {
   bool was_resumed() const noexcept;
   /// Common name of the peer's verified certificate (else its first DNS name or e-mail); empty = it gave
   /// none.
-  std::string peer_name() const override;
+  std::string peer_name() const;
+  /// The same, while the certificate is valid and when it was checked by the rules that `context` stands for
+  /// (ServerTls::context()).
+  std::string peer_name(std::string_view context) const override;
   /// SHA-256 of the peer's certificate in hex; empty = it gave none.
   std::string peer_fingerprint() const;
 

@@ -43,8 +43,9 @@ bool read_basic(std::string_view value, Shown& out) {
 bool HttpSession::identify_by_certificate() {
   LoginHandler& hears = *this;
   if (!login_) login_ = std::make_unique<Login>(hears);
-  if (!login_->is_adopted()) login_->adopt(connection_.stream().peer_name());
-  const Reason verdict = connection_.config().users->still_admits(login_->user());
+  const ServerConfig& config = connection_.config();
+  if (!login_->is_adopted()) login_->adopt(connection_.certified_user(config));
+  const Reason verdict = ClientConnection::judge_certified(config, login_->user());
   if (verdict != Reason::ok) reply(403, verdict);  // another try brings the same certificate
   return verdict == Reason::ok;
 }
@@ -102,8 +103,11 @@ bool HttpSession::ask_for_credentials(Reason reason) {
 }
 
 Reason HttpSession::judge_user(bool as_tunnel) const noexcept {
-  const UserTable* users = connection_.server().config()->users.get();
+  const ServerConfig& newest = *connection_.server().config();
+  const UserTable* users = newest.users.get();
   if (users == nullptr) return Reason::ok;
+  if (newest.users_by_certificate && (as_tunnel || login_))
+    return ClientConnection::judge_certified(newest, connection_.certified_user(newest));
   if (login_ && login_->identity() != nullptr) return users->still_admits(login_->identity()->user);
   return as_tunnel ? Reason::auth_required : Reason::ok;  // all that is no tunnel will be asked
 }

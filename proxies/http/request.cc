@@ -12,7 +12,10 @@ namespace arcus::http {
 static constexpr std::size_t max_replay_body = 16 * 1024;
 
 bool HttpSession::begin(const RequestHead& head, std::string_view rest) {
-  if (connection_.server().config().get() != &connection_.config()) connection_.renew_config();
+  if (connection_.server().config().get() != &connection_.config()) {
+    connection_.renew_config();
+    if (login_ && login_->is_adopted()) login_->forget();  // perhaps it is trusted no more
+  }
   Exchange& exchange = *exchange_;
   exchange.has_head = true;
   exchange.method = head.method;

@@ -18,7 +18,7 @@ TcpSession::TcpSession(ClientConnection connection)
 
 void TcpSession::start() {
   if (connection_.config().users)
-    user_ = std::make_unique<const std::string>(connection_.stream().peer_name());
+    user_ = std::make_unique<const std::string>(connection_.certified_user(connection_.config()));
   if (const Reason denied = judge(nullptr); denied != Reason::ok) return finish(denied);
   DataThread& thread = connection_.thread();
   dialling_ = std::make_unique<Dialling>(thread.net(), *this);
@@ -29,9 +29,12 @@ void TcpSession::start() {
 /// Users, and rules about clients and times; one about destinations is asked again with the address.
 Reason TcpSession::judge(const IpAddress* address) const {
   const ServerConfig& config = *connection_.server().config();
-  const std::string_view user = user_ ? std::string_view{*user_} : std::string_view{};
-  if (config.users)
-    if (const Reason denied = config.users->still_admits(user); denied != Reason::ok) return denied;
+  std::string user;
+  if (config.users) {
+    user = connection_.certified_user(config);
+    if (const Reason denied = ClientConnection::judge_certified(config, user); denied != Reason::ok)
+      return denied;
+  }
   if (config.policy->empty()) return Reason::ok;
   const policy::Request request{.client = connection_.peer().address, .user = user, .host = "", .port = 0};
   const policy::Decision decision = config.policy->decide(request, address);

@@ -39,7 +39,7 @@ def seals(w):
     equal(check(w)["unsealed"], 0, "the daemon leaves nothing unsealed when it stops")
 
 
-@test("a row that was changed or removed behind the triggers is found: exit 1, its number, doctor too")
+@test("a row that was changed or removed behind the triggers is found: exit 1, its number, doctor too", threats="audit-forged")
 def tampered(w):
     w.init("acme", "globex", "initech")
     w.run()

@@ -57,7 +57,7 @@ def verbs(w):
     equal(w.value("SELECT count(*) FROM cert"), "1", "those of a tenant go with it")
 
 
-@test("cert: each fault of a file or key is a sentence, and nothing is added")
+@test("cert: each fault of a file or key is a sentence, and nothing is added", threats="cert-faults")
 def faults(w):
     w.init("acme")
     certificate(w, "good", "example.test")
@@ -124,7 +124,7 @@ def generate(w):
     equal(hashlib.sha256(der).hexdigest(), w.json("cert", "show", "acme/leaf")["fingerprint_sha256"], "what is shown is what was generated")
 
 
-@test("cert: several of a server are chosen by name; a file that is replaced is shown within a second, and the row says so")
+@test("cert: several of a server are chosen by name; a file that is replaced is shown within a second, and the row says so", threats="cert-rotation")
 def several(w):
     w.init("acme")
     for name in ("one", "two"):
@@ -158,7 +158,7 @@ def several(w):
     contains(w.value("SELECT problem FROM problems WHERE what = 'acme/two'"), "expires in", "days, shown by front")
 
 
-@test("cert: in the shell: names are checked, facts are read only, foreign and missing ones cannot be named")
+@test("cert: in the shell: names are checked, facts are read only, foreign and missing ones cannot be named", threats="tenant-certs")
 def shell(w):
     w.init("acme", "globex")
     certificate(w, "one", "one.test")

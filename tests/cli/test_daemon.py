@@ -49,7 +49,7 @@ def already_running(w):
     w.ctl("daemon", "stop", code=(0, 5))
 
 
-@test("two run -d at the same moment: one daemon, both exit 0 with its pid (U3)")
+@test("two run -d at the same moment: one daemon, both exit 0 with its pid (U3)", threats="lock-two")
 def two_at_once(w):
     w.init("acme")
     w.server("http", "acme/web")
@@ -103,7 +103,7 @@ def killed_daemon(w):
     equal(w.show("globex/off")["status"], "stopped")
 
 
-@test("a busy port: error status, the holder's name and pid, recovery by itself when it is freed")
+@test("a busy port: error status, the holder's name and pid, recovery by itself when it is freed", threats="port-taken")
 def busy_port(w):
     w.init("acme")
     nginx = Nginx(w)
@@ -191,7 +191,7 @@ def stop_now(w):
         w.ctl("server", "start", "acme/web")
 
 
-@test("TERM drains and exits 0, HUP reloads, USR1 reopens logs, USR2 dumps state")
+@test("TERM drains and exits 0, HUP reloads, USR1 reopens logs, USR2 dumps state", threats="signals")
 def daemon_signals(w):
     w.init("acme")
     port = w.server("http", "acme/web")
@@ -227,7 +227,7 @@ def socket_removed(w):
     equal(connects(port), False)
 
 
-@test("stale leftovers of other programs do not matter: the lock is the truth")
+@test("stale leftovers of other programs do not matter: the lock is the truth", threats="lock-stale")
 def stale_leftovers(w):
     w.init("acme")
     w.server("http", "acme/web")

@@ -32,7 +32,7 @@ class Writer(threading.Thread):
                 self.errors.append((name, result.code, result.err))
 
 
-@test("kill -9 of the daemon 50 times during writes and traffic: nothing acknowledged is lost, totals stay exact",
+@test("kill -9 of the daemon 50 times during writes and traffic: nothing acknowledged is lost, totals stay exact", threats="crash-daemon",
       serial=True, timeout=400, sanitized=False)
 def kill_daemon_often(w):
     w.init("acme")
@@ -72,7 +72,7 @@ def kill_daemon_often(w):
     assert total <= len(origin.heads) + KILLS, f"{total} counted, {len(origin.heads)} reached the origin"
 
 
-@test("kill -9 of a command at random instants: all or nothing, the next command works", timeout=120, sanitized=False)
+@test("kill -9 of a command at random instants: all or nothing, the next command works", threats="crash-command", timeout=120, sanitized=False)
 def kill_commands(w):
     w.init("acme")
     generator = random.Random(7)

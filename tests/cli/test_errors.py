@@ -120,7 +120,7 @@ def exit_differs(w):
     equal(w.ctl("doctor", "--strict", code=None).code, 10)
 
 
-@test("hostile texts: quotes, escapes and control bytes neither run nor show raw")
+@test("hostile texts: quotes, escapes and control bytes neither run nor show raw", threats="input-texts")
 def hostile_texts(w):
     w.init("acme")
     for text in ("x'; DROP TABLE server; --", "\x1b[31mred", "a\nb", "%s%n", "\\", '"', "é" * 20):
@@ -133,7 +133,7 @@ def hostile_texts(w):
     equal(w.value("SELECT count(*) FROM sqlite_master WHERE name='server'"), "1")
 
 
-@test("--where can read views and nothing else")
+@test("--where can read views and nothing else", threats="input-where")
 def where_is_guarded(w):
     w.init("acme")
     w.server("http", "acme/web")

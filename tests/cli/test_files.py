@@ -25,7 +25,7 @@ def missing_file(w):
     equal(os.path.exists(w.path("home/data/arcus/arcus.db")), True)
 
 
-@test("foreign, truncated, corrupt, empty and newer files: exit 9, a sentence, not a byte changed")
+@test("foreign, truncated, corrupt, empty and newer files: exit 9, a sentence, not a byte changed", threats="file-damaged")
 def bad_files(w):
     w.init("acme")
     w.server("http", "acme/web", "--no-start")
@@ -83,7 +83,7 @@ def read_only_file(w):
     equal(len(w.json("tenant", "list")), 1)
 
 
-@test("a disk that fills up: exit 9 and nothing half done, the daemon serves on and recovers", timeout=120)
+@test("a disk that fills up: exit 9 and nothing half done, the daemon serves on and recovers", threats="disk-full", timeout=120)
 def full_disk(w):
     place = w.path("small")
     os.mkdir(place)
@@ -134,7 +134,7 @@ def full_disk(w):
         subprocess.run(["umount", "-l", place], check=True)
 
 
-@test("a running daemon keeps serving when its file is moved away or replaced")
+@test("a running daemon keeps serving when its file is moved away or replaced", threats="file-lost")
 def file_replaced(w):
     w.init("acme")
     port = w.server("http", "acme/web")
@@ -186,7 +186,7 @@ def missing_trigger(w):
     w.ctl("db", "check")
 
 
-@test("a symlink in place of the registry is refused, a world-writable directory too")
+@test("a symlink in place of the registry is refused, a world-writable directory too", threats="file-modes")
 def suspicious_places(w):
     w.init("acme")
     os.symlink(w.db, w.path("link.db"))

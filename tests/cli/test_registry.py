@@ -17,7 +17,7 @@ def init_makes_registry(w):
     equal(w.json("tenant", "list", "--db", w.path("second.db"))[0]["name"], "acme")
 
 
-@test("init leaves modes 0600 in a directory it makes 0700")
+@test("init leaves modes 0600 in a directory it makes 0700", threats="file-modes")
 def init_modes(w):
     import os
     path = w.path("fresh/deep/arcus.db")
@@ -164,7 +164,7 @@ def server_changes(w):
     equal(states, [["127.0.0.1:1", "enabled"], ["127.0.0.1:2", "drain"]])
 
 
-@test("reload -f takes columns, config and labels, and refuses what it would not change; flags win over a file")
+@test("reload -f takes columns, config and labels, and refuses what it would not change; flags win over a file", threats="input-json")
 def files_and_flags(w):
     w.init("acme")
     w.server("tcp", "acme/db", "--backend", "127.0.0.1:1")

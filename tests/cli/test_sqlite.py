@@ -41,7 +41,7 @@ def wrong_edits(w):
     equal(w.sqlite(".dump").out, before)
 
 
-@test("more wrong edits: observed tables, other tenants' rows, bad values; nothing changes (U5)")
+@test("more wrong edits: observed tables, other tenants' rows, bad values; nothing changes (U5)", threats="tenant-rows")
 def more_wrong_edits(w):
     two_tenants(w)
     w.server("tcp", "globex/db", "--backend", "127.0.0.1:1", "--no-start")
@@ -96,7 +96,7 @@ def hand_edits(w):
     equal(w.value("SELECT count(*) FROM server"), "0")
 
 
-@test("a row that passes the shell but not the program: error with last_error, the old configuration serves on")
+@test("a row that passes the shell but not the program: error with last_error, the old configuration serves on", threats="file-rows")
 def rejected_by_daemon(w):
     w.init("acme")
     port = w.server("http", "acme/web")

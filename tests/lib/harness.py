@@ -24,8 +24,10 @@ class Skip(Exception):
     """The machine cannot run this test; says why."""
 
 
-def test(name, serial=False, timeout=60, sanitized=True):
-    """Registers a test. serial: nothing else runs meanwhile (timing). sanitized=False: not under sanitizers."""
+def test(name, serial=False, timeout=60, sanitized=True, threats=""):
+    """Registers a test. serial: nothing else runs meanwhile (timing). sanitized=False: not under sanitizers. threats: which rows of
+    threat_table.py it answers; tests/lint/threats.py reads them."""
+    del threats
     def register(function):
         TESTS.append(Test(current_file, name, function, serial, timeout, sanitized))
         return function

@@ -12,11 +12,12 @@ import runner
 import sizes
 import stages
 import tables
+import threats
 import words
 from common import ROOT
 
 LINTS = {"coroutines": coroutines, "format": format, "layers": layers, "man": man, "runner": runner, "sizes": sizes,
-         "stages": stages, "tables": tables, "words": words}
+         "stages": stages, "tables": tables, "threats": threats, "words": words}
 
 
 def report(name, problems):

@@ -8,7 +8,7 @@ from harness import contains, equal, matches, test, until
 from logins import add_quick_users, add_user, basic, counted, serve_users, socks_connect, socks_login, status_of
 from traffic import Origin, answer_with, connect, curl, echo, exchange, get, header, read_answer, read_head
 
-@test("http: 407 until user and password are right; nothing of a refused request, and no credentials, reach the origin")
+@test("http: 407 until user and password are right; nothing of a refused request, and no credentials, reach the origin", threats="auth-required http-credentials")
 def http_basic(w):
     port = serve_users(w, "http")
     add_user(w, "acme/bob")
@@ -84,7 +84,7 @@ def connect_and_https(w):
     equal(curl(w, *through, "-o", "/dev/null", "-w", "%{http_code}", "-x", f"https://proxy.test:{secure}", origin.url + "/"), "407")
 
 
-@test("reverse: 401, WWW-Authenticate, and Authorization is ours: the backend never sees it")
+@test("reverse: 401, WWW-Authenticate, and Authorization is ours: the backend never sees it", threats="http-credentials")
 def reverse(w):
     w.init("acme")
     origin = Origin(answer_with())
@@ -101,7 +101,7 @@ def reverse(w):
     assert b"uthorization" not in origin.received, origin.received
 
 
-@test("socks: RFC 1929, and no way around it: SOCKS4 is 91, a client without the method gets FF, a wrong password 1")
+@test("socks: RFC 1929, and no way around it: SOCKS4 is 91, a client without the method gets FF, a wrong password 1", threats="socks-downgrade")
 def socks(w):
     port = serve_users(w, "socks")
     add_user(w, "acme/bob")
@@ -191,7 +191,7 @@ def ends(connections, seconds):
     return time.monotonic() - began
 
 
-@test("live connections of a user end within a second: disabled, removed, expired, and by hand; a neighbour's go on")
+@test("live connections of a user end within a second: disabled, removed, expired, and by hand; a neighbour's go on", threats="auth-revoked")
 def live_users(w):
     w.init("acme")
     w.allow_loopback("acme")
@@ -228,7 +228,7 @@ def live_users(w):
     neighbour.close()
 
 
-@test("live connections of a tenant end within a second when it is disabled, with its own reason; another tenant's go on")
+@test("live connections of a tenant end within a second when it is disabled, with its own reason; another tenant's go on", threats="auth-revoked")
 def live_tenant(w):
     w.init("acme", "globex")
     w.allow_loopback("acme", "globex")
@@ -277,7 +277,7 @@ def passwords_change(w):
     equal(get(port, origin.url + "/").status, 407)
 
 
-@test("rules by user: on http and socks, for names and for networks; another tenant's user of that name is somebody else")
+@test("rules by user: on http and socks, for names and for networks; another tenant's user of that name is somebody else", threats="tenant-users")
 def rules_by_user(w):
     w.init("acme", "globex")
     w.allow_loopback("globex")
@@ -305,7 +305,7 @@ def rules_by_user(w):
     contains(w.ctl("user", "remove", "acme/bob", code=4).err, "rules 1, 2", "acl remove")
 
 
-@test("a password is nowhere: not in the file, logs, audit, outputs, argv or environment of any process (U19)")
+@test("a password is nowhere: not in the file, logs, audit, outputs, argv or environment of any process (U19)", threats="auth-secret")
 def secrets(w):
     w.need("sqlite3")
     canary = "kanarienvogel-4711"
@@ -363,7 +363,7 @@ def asked_inside_tls(w):
         contains(read_head(client)[0].decode(), " 200 ")
 
 
-@test("a disabled user stays out when the worker dies, ends beside a certificate that went bad, and while a server drains")
+@test("a disabled user stays out when the worker dies, ends beside a certificate that went bad, and while a server drains", threats="auth-revoked")
 def disabled_for_good(w):
     w.init("acme")
     w.allow_loopback("acme")

@@ -20,7 +20,7 @@ def local_address():
             return None
 
 
-@test("private, loopback, link-local and odd spellings are 403 or 400 until an allow rule opens them")
+@test("private, loopback, link-local and odd spellings are 403 or 400 until an allow rule opens them", threats="destination-private")
 def destination_guard(w):
     w.init("acme")
     port = w.server("http", "acme/web", "--connection-timeout", "1s")
@@ -42,7 +42,7 @@ def destination_guard(w):
     equal(get(port, f"http://10.0.0.1:{origin.port}/").status, 403)
 
 
-@test("a host rule never opens a private address; deny rules go first by position; methods and ports count")
+@test("a host rule never opens a private address; deny rules go first by position; methods and ports count", threats="rule-by-name")
 def rules(w):
     w.init("acme")
     port = w.server("http", "acme/web")
@@ -94,7 +94,7 @@ class FullListener:
             self.received += read_all(connection)
 
 
-@test("a rule that tightens while a tunnel is dialled refuses it: http, socks, sni", timeout=60)
+@test("a rule that tightens while a tunnel is dialled refuses it: http, socks, sni", threats="rule-late", timeout=60)
 def tightened_while_dialled(w):
     w.init("acme")
     w.allow_loopback("acme")
@@ -119,7 +119,7 @@ def tightened_while_dialled(w):
     equal(full.received, b"")
 
 
-@test("a tunnel that is dialled while its server begins to ask for users is refused")
+@test("a tunnel that is dialled while its server begins to ask for users is refused", threats="rule-late")
 def asked_while_dialled(w):
     w.init("acme")
     w.allow_loopback("acme")
@@ -135,7 +135,7 @@ def asked_while_dialled(w):
     equal(full.received, b"")
 
 
-@test("our own listeners are never a destination, whatever the rules say")
+@test("our own listeners are never a destination, whatever the rules say", threats="destination-own")
 def no_self_connection(w):
     w.init("acme")
     w.allow_loopback("acme")
@@ -145,7 +145,7 @@ def no_self_connection(w):
         equal(get(port, f"http://127.0.0.1:{target}/").status in (403, 508), True, str(target))
 
 
-@test("a listener of another tenant is no destination either, whatever the rules say")
+@test("a listener of another tenant is no destination either, whatever the rules say", threats="destination-own")
 def others_listeners(w):
     w.init("acme", "globex")
     w.allow_loopback("acme")
@@ -161,7 +161,7 @@ def others_listeners(w):
     until(lambda: get(port, f"http://127.0.0.1:{inner}/").status == 502, 5 * w.patience, "nobody's any more")
 
 
-@test("a non-loopback http server without auth or client rule: exit 2 with both ways out; --allow-open works, doctor warns (U18)")
+@test("a non-loopback http server without auth or client rule: exit 2 with both ways out; --allow-open works, doctor warns (U18)", threats="open-proxy")
 def open_proxy(w):
     w.init("acme")
     port = w.port()
@@ -179,7 +179,7 @@ def open_proxy(w):
     equal(connects(second), True)
 
 
-@test("a hand-written open proxy is refused by the daemon, not served")
+@test("a hand-written open proxy is refused by the daemon, not served", threats="open-proxy file-rows")
 def open_by_hand(w):
     w.init("acme")
     w.run()
@@ -215,7 +215,7 @@ def switch_and_echo(connection, origin):
     echo(connection, origin)
 
 
-@test("an allow rule that names clients closes the door for all others, on every type, and ends what they have")
+@test("an allow rule that names clients closes the door for all others, on every type, and ends what they have", threats="client-door")
 def closed_door(w):
     w.init("acme")
     w.allow_loopback("acme")
@@ -313,7 +313,7 @@ def denied_upgrade(w):
     equal(origin.received, b"")
 
 
-@test("an sni server that passes any name through to the world is an open proxy: refused like one")
+@test("an sni server that passes any name through to the world is an open proxy: refused like one", threats="open-proxy")
 def open_sni(w):
     w.init("acme")
     port = w.port()
@@ -332,7 +332,7 @@ def open_sni(w):
     contains(w.ctl("doctor", "policy", code=None).out, "acme/edge is an open proxy")
 
 
-@test("a client rule closes the door to others before a byte is read")
+@test("a client rule closes the door to others before a byte is read", threats="client-door")
 def client_rule(w):
     address = local_address()
     w.init("acme")
@@ -353,7 +353,7 @@ def client_rule(w):
         assert b" 200 " not in data, data
 
 
-@test("refusals for the sake of security stand in the audit, collapsed by server, reason and network, and are sealed")
+@test("refusals for the sake of security stand in the audit, collapsed by server, reason and network, and are sealed", threats="audit-refusals")
 def audited(w):
     w.init("acme")
     port = w.server("http", "acme/web")

@@ -37,7 +37,7 @@ class Guesser:
         self.stopping = True
 
 
-@test("guessing: scrypt runs stay bounded, attempts are counted, and the right password from elsewhere works at once",
+@test("guessing: scrypt runs stay bounded, attempts are counted, and the right password from elsewhere works at once", threats="auth-guessing",
       serial=True, timeout=120, sanitized=False)
 def guessing(w):
     port = serve_users(w, "http", "--max-connections", "4000")
@@ -86,7 +86,7 @@ def guessing(w):
     assert processes.alive(daemon)
 
 
-@test("guessing: after ten wrong passwords the next answer takes a second, then two; another user from there does not wait")
+@test("guessing: after ten wrong passwords the next answer takes a second, then two; another user from there does not wait", threats="auth-guessing")
 def delays(w):
     port = serve_users(w, "socks")
     add_quick_users(w, "acme", "bob", "ann")

@@ -77,7 +77,7 @@ def connect_ahead(w):
     equal((stats["bytes_in"], stats["bytes_out"]), (len(ahead), len(head) + len(rest)))
 
 
-@test("CONNECT to a port that is not 443 or 8443 is 403")
+@test("CONNECT to a port that is not 443 or 8443 is 403", threats="http-connect-port")
 def connect_ports(w):
     port = proxy(w)
     contains(exchange(port, b"CONNECT 127.0.0.1:25 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n", 5).decode(), " 403 ")
@@ -116,7 +116,7 @@ def path_echo(connection, origin):
         connection.sendall(b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (len(body), body))
 
 
-@test("what reaches the origin: origin-form, its Host, Via, no hop-by-hop fields, no client address")
+@test("what reaches the origin: origin-form, its Host, Via, no hop-by-hop fields, no client address", threats="http-hop-by-hop http-client-address http-upgrade")
 def forwarded_head(w):
     origin = Origin(answer_with(extra=b"Connection: X-Gone\r\nX-Gone: 1\r\nKeep-Alive: timeout=5\r\nProxy-Authenticate: Basic\r\n"))
     port = proxy(w)
@@ -136,7 +136,7 @@ def forwarded_head(w):
     matches(header(answer.head, "via"), r"arcus-")
 
 
-@test("Host that disagrees with the target is rewritten; the proxy's own Via means a loop: 508")
+@test("Host that disagrees with the target is rewritten; the proxy's own Via means a loop: 508", threats="http-loop http-host")
 def host_and_loop(w):
     origin = Origin(answer_with())
     port = proxy(w)
@@ -149,7 +149,7 @@ def host_and_loop(w):
     equal(len(origin.heads), 1)
 
 
-@test("chunked bodies both ways, trailers, HTTP/1.0 clients get plain bodies, 1xx, Expect: 100-continue", timeout=60)
+@test("chunked bodies both ways, trailers, HTTP/1.0 clients get plain bodies, 1xx, Expect: 100-continue", threats="http-interim", timeout=60)
 def framing(w):
     def chunked(connection, origin):
         while read_head(connection, origin)[0]:
@@ -257,7 +257,7 @@ def upstream_errors(w):
     equal([reasons.get(r) for r in ("connect_refused", "dns_failed", "response_timeout")], [1, 1, 1])
 
 
-@test("a dead pooled connection is retried for GET, not for POST with a body already sent")
+@test("a dead pooled connection is retried for GET, not for POST with a body already sent", threats="http-retry")
 def pooled_retry(w):
     def one_answer(connection, origin):
         head, _ = read_head(connection, origin)
@@ -273,7 +273,7 @@ def pooled_retry(w):
         time.sleep(0.02)
 
 
-@test("timeouts: header_timeout 408, keepalive_timeout closes quietly, body_timeout 408", timeout=60)
+@test("timeouts: header_timeout 408, keepalive_timeout closes quietly, body_timeout 408", threats="http-slow", timeout=60)
 def timeouts(w):
     origin = Origin(answer_with())
     port = proxy(w, "--header-timeout", "300ms", "--keepalive-timeout", "400ms", "--body-timeout", "300ms")
@@ -290,7 +290,7 @@ def timeouts(w):
     assert answer == b"" or b" 408 " in answer or b" 502 " in answer, answer
 
 
-@test("WebSocket: an Upgrade becomes a tunnel on 101")
+@test("WebSocket: an Upgrade becomes a tunnel on 101", threats="http-upgrade")
 def websocket(w):
     def upgrading(connection, origin):
         head, rest = read_head(connection, origin)
@@ -327,7 +327,7 @@ def reverse(w):
     equal("one" in bodies and bodies.count("two") + bodies.count("one") != 6, False)
 
 
-@test("without backends origin-form is 400; with limits the client gets 503 and Retry-After")
+@test("without backends origin-form is 400; with limits the client gets 503 and Retry-After", threats="http-origin-form")
 def refusals(w):
     origin = Origin(drip(1 << 30, 1 << 12, 0.05))
     port = proxy(w, "--max-connections", "2", "--max-connections-per-client", "2")
@@ -360,7 +360,7 @@ def ipv6(w):
     equal(curl(w, "-g", "-x", f"http://[::1]:{port}", f"http://[::1]:{origin.port}/"), "hello\n")
 
 
-@test("a slow reader stops a fast writer: the worker's memory stays small")
+@test("a slow reader stops a fast writer: the worker's memory stays small", threats="http-slow-reader")
 def back_pressure(w):
     origin = Origin(drip(200 << 20, 1 << 20))
     port = proxy(w)
@@ -420,7 +420,7 @@ def connect_timeout(w):
     assert 0.7 <= seconds <= 0.7 * 1.1 + 0.1 * w.patience + 0.1, f"after {seconds:.3f} s"
 
 
-@test("no route to the upstream is 502 unreachable; what breaks the protocol is 502 upstream_protocol")
+@test("no route to the upstream is 502 unreachable; what breaks the protocol is 502 upstream_protocol", threats="origin-broken")
 def unreachable_and_broken(w):
     port = proxy(w, "--connection-timeout", "2s")
     w.ctl("acl", "add", "allow", "--to", "2001:db8::/32", "-t", "acme")
@@ -434,7 +434,7 @@ def unreachable_and_broken(w):
     contains(answer.head.decode(), "upstream_protocol")
 
 
-@test("out of descriptors: local_resource, running connections go on, little CPU, recovery by itself", timeout=60)
+@test("out of descriptors: local_resource, running connections go on, little CPU, recovery by itself", threats="flood-descriptors", timeout=60)
 def out_of_descriptors(w):
     origin = Origin(answer_with())
     w.init("acme")
@@ -463,6 +463,7 @@ def out_of_descriptors(w):
         connection.close()
     until(lambda: fine(port, origin.url), 5 * w.patience, "new connections again")
     equal((w.worker_of("acme"), daemon.poll()), (pid, None))
+    until(lambda: int(w.value("SELECT coalesce(sum(count), 0) FROM server_reason WHERE reason IN ('limit_worker', 'local_resource')")) >= 50, 3 * w.patience, "counted")
     daemon.terminate()
     daemon.communicate(timeout=15 * w.patience)
 

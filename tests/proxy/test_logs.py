@@ -93,7 +93,7 @@ def tunnel_names(w):
     assert all(0 < r["round_trip_us"] < 1000000 for r in records), records
 
 
-@test("no control byte, quote or newline of a client reaches a record raw")
+@test("no control byte, quote or newline of a client reaches a record raw", threats="log-forgery")
 def hostile_records(w):
     w.init("acme")
     port = w.server("http", "acme/web", "--access-log-format", "combined")

@@ -46,7 +46,7 @@ def gone(connection, seconds=3.0):
     return time.monotonic() - began
 
 
-@test("mtls on https: the certificate's name is the user: rules, records, 403 for others, the connection ends when the user is disabled")
+@test("mtls on https: the certificate's name is the user: rules, records, 403 for others, the connection ends when the user is disabled", threats="tls-identity tenant-users")
 def https(w):
     port = site(w, "https", "--connect-ports", "*")
     origin, other = Origin(answer_with()), Origin(echo)
@@ -84,7 +84,7 @@ def reverse(w):
     equal(origin.received.count(b"GET /"), 1)
 
 
-@test("mtls on tls: others are not connected to the backend, a tunnel ends when its user is removed; resumption changes nothing")
+@test("mtls on tls: others are not connected to the backend, a tunnel ends when its user is removed; resumption changes nothing", threats="tls-identity")
 def relay(w):
     sink = Origin(echo)
     port = site(w, "tls", "--backend", sink.address)

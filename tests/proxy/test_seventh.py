@@ -44,7 +44,7 @@ def build_with_echo(w):
     return w.path("arcusctl")
 
 
-@test("a seventh type is a folder and a row: added, served, told, counted, kept out of harm like the six", timeout=120)
+@test("a seventh type is a folder and a row: added, served, told, counted, kept out of harm like the six", timeout=120, sanitized=False)
 def seventh(w):
     if not w.build:
         raise Skip("no --build folder")

@@ -160,7 +160,7 @@ def names(w):
     contains(curl(w, "-k", "--connect-to", f"::127.0.0.1:{port}", "https://nobody.test/"), "rest.test nobody.test")
 
 
-@test("without a fallback, no name and an unknown name get the alert unrecognized_name", timeout=60)
+@test("without a fallback, no name and an unknown name get the alert unrecognized_name", threats="sni-unknown", timeout=60)
 def alerts(w):
     origin = Origin(echo)
     authority(w)
@@ -176,7 +176,7 @@ def alerts(w):
     equal(stats(w)["refused_connections"], 5)
 
 
-@test("a real handshake whose hello comes over 1 to 20 records, byte by byte, or 60 KiB large", timeout=120)
+@test("a real handshake whose hello comes over 1 to 20 records, byte by byte, or 60 KiB large", threats="sni-fragments", timeout=120)
 def fragments(w):
     one = tls_nginx(w, "one.test")
     port = edge(w, "--route", f"*.one.test=127.0.0.1:{one}", "--route", f"one.test=127.0.0.1:{one}")
@@ -206,7 +206,7 @@ def exact(w):
     equal((stats(w)["total_connections"], stats(w)["total_requests"], stats(w)["error_count"]), (4, 4, 0))
 
 
-@test("bad names and garbage: the alert each has earned, then the end; nothing reaches an upstream", timeout=60)
+@test("bad names and garbage: the alert each has earned, then the end; nothing reaches an upstream", threats="sni-malformed", timeout=60)
 def garbage(w):
     origin = Origin(echo)
     port = edge(w, "--fallback", origin.address)
@@ -296,7 +296,7 @@ def curl_error(w, port):
     return done.stderr
 
 
-@test("one access record per connection: the name, the reason, the bytes", timeout=60)
+@test("one access record per connection: the name, the reason, the bytes", threats="sni-unknown", timeout=60)
 def records(w):
     sink = Origin(echo)
     port = edge(w, "--route", f"a.test={sink.address}", "--access-log-format", "json")

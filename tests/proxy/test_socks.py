@@ -153,7 +153,7 @@ def half_close(w):
         equal(read_all(slow)[12:], b"got 2")
 
 
-@test("closed networks, port 25, odd spellings and our own port are refused with 02 or 04, curl says so", timeout=60)
+@test("closed networks, port 25, odd spellings and our own port are refused with 02 or 04, curl says so", threats="destination-socks", timeout=60)
 def guard(w):
     port = gate(w, networks=())
     origin = Origin(answer_with())
@@ -176,7 +176,7 @@ def guard(w):
     counted(w, "acl_denied")
 
 
-@test("a rule that tightens ends a tunnel within a second")
+@test("a rule that tightens ends a tunnel within a second", threats="rule-late")
 def tightened(w):
     port = gate(w)
     origin = Origin(echo)
@@ -189,7 +189,7 @@ def tightened(w):
     assert took < 2 * w.patience, f"{took:.2f} s"
 
 
-@test("failures have their codes: refused 05, unknown name 04, commands 07, address type 08, no method FF")
+@test("failures have their codes: refused 05, unknown name 04, commands 07, address type 08, no method FF", threats="socks-codes")
 def codes(w):
     port = gate(w)
     dead = w.port()
@@ -203,7 +203,7 @@ def codes(w):
         counted(w, reason)
 
 
-@test("what is no SOCKS gets no byte back, and floods and fragments harm nobody", timeout=60)
+@test("what is no SOCKS gets no byte back, and floods and fragments harm nobody", threats="socks-foreign", timeout=60)
 def malformed(w):
     port = gate(w)
     origin = Origin(echo)
@@ -218,7 +218,7 @@ def malformed(w):
     equal(ask(port, "127.0.0.1", origin.port)[1][0], 0)
 
 
-@test("a slow handshake ends at handshake_timeout, whatever drips", timeout=30)
+@test("a slow handshake ends at handshake_timeout, whatever drips", threats="socks-slow", timeout=30)
 def slow(w):
     port = gate(w)
     w.ctl("server", "set", "acme/gate", "handshake_timeout_ms=700")
@@ -236,7 +236,7 @@ def slow(w):
     counted(w, "handshake_timeout")
 
 
-@test("max_connections: the extra client is closed at once, named limit_server; the others go on")
+@test("max_connections: the extra client is closed at once, named limit_server; the others go on", threats="flood-connections")
 def limit(w):
     origin = Origin(echo)
     port = gate(w, "--max-connections", "2")
@@ -248,7 +248,7 @@ def limit(w):
     counted(w, "limit_server")
 
 
-@test("versions restricts: SOCKS4 gets 91, SOCKS5 FF")
+@test("versions restricts: SOCKS4 gets 91, SOCKS5 FF", threats="socks-downgrade")
 def versions(w):
     origin = Origin(answer_with(b"five\n"))
     port = gate(w, "--set", "versions=5")
@@ -312,7 +312,7 @@ def pysocks(w):
         client.close()
 
 
-@test("UDP: datagrams both ways, counted exactly; others are not heard; it ends with its connection", timeout=60)
+@test("UDP: datagrams both ways, counted exactly; others are not heard; it ends with its connection", threats="socks-udp", timeout=60)
 def udp(w):
     port = gate(w, "--set", "commands=udp")
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as peer, socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as client, \

@@ -120,7 +120,7 @@ BAD_REQUESTS = (
 )
 
 
-@test("requests that must be refused: their status, connection closed, not one byte at the origin", timeout=120)
+@test("requests that must be refused: their status, connection closed, not one byte at the origin", threats="http-framing http-lines http-target http-size http-host", timeout=120)
 def bad_requests(w):
     port, origin = setup(w)
     wrong = []
@@ -150,7 +150,7 @@ BAD_CHUNKS = (b"zz\r\n", b"-1\r\nab\r\n0\r\n\r\n", b"fffffffffffffffff\r\n", b"3
               b"0\r\nno colon\r\n\r\n", b"0\n\n")
 
 
-@test("chunked garbage is never passed on and never becomes a second request", timeout=60)
+@test("chunked garbage is never passed on and never becomes a second request", threats="http-chunks", timeout=60)
 def bad_chunks(w):
     port, origin = setup(w)
     for body in BAD_CHUNKS:
@@ -164,7 +164,7 @@ def bad_chunks(w):
         assert not origin.received.endswith(b"0\r\n\r\n"), f"{body!r}: completed for the origin: {origin.received!r}"
 
 
-@test("only what was parsed is sent on: a second request inside a body stays a body")
+@test("only what was parsed is sent on: a second request inside a body stays a body", threats="http-hidden-request")
 def body_stays_body(w):
     port, origin = setup(w)
     inner = b"GET /inner HTTP/1.1\r\nHost: x\r\n\r\n"
@@ -225,7 +225,7 @@ ANSWERS = (
 )
 
 
-@test("answers that must not reach the client are 502, what RFC 9112 lets a proxy repair is repaired", timeout=90)
+@test("answers that must not reach the client are 502, what RFC 9112 lets a proxy repair is repaired", threats="origin-broken", timeout=90)
 def bad_answers(w):
     port, _ = setup(w)
     wrong = []
@@ -242,7 +242,7 @@ def bad_answers(w):
     equal(wrong, [])
 
 
-@test("a connection with surplus bytes after an answer is never used again")
+@test("a connection with surplus bytes after an answer is never used again", threats="origin-surplus")
 def surplus_bytes(w):
     reply = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhelloHTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\nevil"
     port, origin = setup(w, raw_answer(reply, close=False))
@@ -264,7 +264,7 @@ def polite_refusal(w):
         contains(read_all(connection).decode(), " 400 ")
 
 
-@test("fields named by Connection are dropped, but never Host, Content-Length or Transfer-Encoding")
+@test("fields named by Connection are dropped, but never Host, Content-Length or Transfer-Encoding", threats="http-hop-by-hop")
 def connection_names(w):
     port, origin = setup(w)
     answer = exchange(port, (f"POST {origin.url}/ HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nConnection: close, Content-Length, "
@@ -284,7 +284,7 @@ BODILESS = (
 )
 
 
-@test("an answer that has no body gets none, and its connection is not used again")
+@test("an answer that has no body gets none, and its connection is not used again", threats="http-no-body")
 def bodiless(w):
     port, _ = setup(w)
     for name, method, reply in BODILESS:
@@ -307,7 +307,7 @@ BROKEN_BODIES = (
 )
 
 
-@test("a body that breaks after the head is passed on as a break, never completed")
+@test("a body that breaks after the head is passed on as a break, never completed", threats="origin-cut")
 def broken_bodies(w):
     port, _ = setup(w)
     for name, rest in BROKEN_BODIES:
@@ -321,7 +321,7 @@ def broken_bodies(w):
             assert not got.endswith(b"0\r\n\r\n") and b"T:" not in got and len(got.partition(b"\r\n\r\n")[2]) < 100, f"{name}: {got!r}"
 
 
-@test("after a framing error nothing more is parsed: one answer, and the request behind it is not made")
+@test("after a framing error nothing more is parsed: one answer, and the request behind it is not made", threats="http-after-error")
 def nothing_after_an_error(w):
     port, origin = setup(w)
     behind = f"GET {origin.url}/behind HTTP/1.1\r\nHost: a\r\n\r\n".encode()
@@ -331,7 +331,7 @@ def nothing_after_an_error(w):
         equal((name, answer.count(b"HTTP/1.1 "), origin.received), (name, 1, b""))
 
 
-@test("an error answer repeats nothing of the request and names no version")
+@test("an error answer repeats nothing of the request and names no version", threats="http-reflection")
 def no_reflection(w):
     port, origin = setup(w)
     for data in (f"GET {origin.url}/reflected#x HTTP/1.1\r\nHost: a\r\n\r\n",

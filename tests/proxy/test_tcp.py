@@ -166,7 +166,7 @@ def nginx_behind(w):
     equal(out, str(64 << 20))
 
 
-@test("max_connections: the extra connection is accepted and closed, named limit_server, others go on")
+@test("max_connections: the extra connection is accepted and closed, named limit_server, others go on", threats="flood-connections")
 def limit(w):
     sink = Origin(echo)
     port = relay(w, "--backend", sink.address, "--max-connections", "3")

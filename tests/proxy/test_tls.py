@@ -40,7 +40,7 @@ def wait_reason(w, ref, reason, count=1):
                                      f"reason = '{reason}'") or 0) >= count, 8 * w.patience, f"{reason} counted", 0.1)
 
 
-@test("TLS 1.2 and 1.3 with curl's and openssl's own eyes: versions, suites, chain")
+@test("TLS 1.2 and 1.3 with curl's and openssl's own eyes: versions, suites, chain", threats="tls-versions")
 def versions(w):
     port = relay(w)
     for flag, version in (("-tls1_2", "TLSv1.2"), ("-tls1_3", "TLSv1.3")):
@@ -63,7 +63,7 @@ def only_one_version(w):
     contains(s_client(w, port, "-tls1_3"), "alert protocol version")
 
 
-@test("no renegotiation, no compression", timeout=40)
+@test("no renegotiation, no compression", threats="tls-renegotiation", timeout=40)
 def no_renegotiation(w):
     port = relay(w)
     text = s_client(w, port, "-tls1_2", input="R\nhello\n")
@@ -149,7 +149,7 @@ def session_of(w, port, context, session=None):
         return connection.session_reused, connection.session
 
 
-@test("resumption: on the same server yes, also after its worker was killed; at another server never", timeout=60)
+@test("resumption: on the same server yes, also after its worker was killed; at another server never", threats="tls-tickets", timeout=60)
 def resumption(w):
     port = relay(w)
     w.ctl("tenant", "add", "other")
@@ -192,7 +192,7 @@ def by_name(w):
     until(lambda: served_name(w, port, "late.test") == "late.test", 15 * w.patience, "a new file is seen by itself", 0.3)
 
 
-@test("client certificates: require refuses none and strangers, lets in what the authority signed")
+@test("client certificates: require refuses none and strangers, lets in what the authority signed", threats="tls-client")
 def client_certificates(w):
     authority(w, "clients")
     authority(w, "strangers")
@@ -222,7 +222,7 @@ def safely(step):
         return False
 
 
-@test("bad clients: garbage, plain HTTP, a cut hello end the connection; the server goes on", timeout=40)
+@test("bad clients: garbage, plain HTTP, a cut hello end the connection; the server goes on", threats="tls-plain", timeout=40)
 def bad_clients(w):
     port = relay(w)
     hello = client_hello()
@@ -278,7 +278,7 @@ def slow_handshake(w):
     wait_reason(w, "acme/t", "handshake_timeout")
 
 
-@test("an end without close_notify is an abort for the backend, not an end")
+@test("an end without close_notify is an abort for the backend, not an end", threats="tls-cut")
 def truncation(w):
     ends = []
 
@@ -339,7 +339,7 @@ def rotation(w):
     w.figure(f"{rounds} certificates, {sum(done)} handshakes, none failed; slowest shown after {slowest:.2f} s")
 
 
-@test("a bad new file keeps the old certificate and says why; a good one heals", timeout=90)
+@test("a bad new file keeps the old certificate and says why; a good one heals", threats="cert-rotation", timeout=90)
 def bad_file(w):
     w.init("acme")
     certificate(w, "good", "good.test", "example.test")
@@ -362,7 +362,7 @@ def bad_file(w):
     w.wait_status("acme/t", "running")
 
 
-@test("a server whose certificate cannot serve does not start, and says why; others do", timeout=60)
+@test("a server whose certificate cannot serve does not start, and says why; others do", threats="cert-faults", timeout=60)
 def refused_at_start(w):
     w.init("acme")
     pem, key = certificate(w, "site", "example.test")
@@ -396,7 +396,7 @@ def refused_at_start(w):
     w.wait_status("acme/t", "running")
 
 
-@test("testssl.sh finds nothing above LOW on an https and a tls server", timeout=180, sanitized=False)
+@test("testssl.sh finds nothing above LOW on an https and a tls server", threats="tls-versions", timeout=180, sanitized=False)
 def examined(w):
     w.need("testssl")
     w.init("acme")

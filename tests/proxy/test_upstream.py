@@ -101,7 +101,7 @@ def tls_backend(w):
     contains(exchange(relay, b"GET / HTTP/1.0\r\nHost: b.test\r\n\r\n"), b"app.test TLSv1.3 b.test 1\n")
 
 
-@test("backends over TLS: another name, an unknown authority and an expired certificate are refused by name of the reason")
+@test("backends over TLS: another name, an unknown authority and an expired certificate are refused by name of the reason", threats="origin-tls")
 def tls_refused(w):
     w.init("acme")
     ca, other = authority(w, "ca"), authority(w, "other")
@@ -144,7 +144,7 @@ def proxy_out(w):
                     got += data
 
 
-@test("PROXY in: HAProxy, curl and raw clients tell who they speak for; nothing else is let in")
+@test("PROXY in: HAProxy, curl and raw clients tell who they speak for; nothing else is let in", threats="proxy-header")
 def proxy_in(w):
     w.init("acme")
     origin = Origin(answer_with(b"fine"))

@@ -28,7 +28,7 @@ class Knocker(threading.Thread):
             time.sleep(0.001)
 
 
-@test("kill -9 of a worker under load: nothing refused, replaced within 200 ms, the neighbour's transfer whole, counters exact",
+@test("kill -9 of a worker under load: nothing refused, replaced within 200 ms, the neighbour's transfer whole, counters exact", threats="crash-worker",
       serial=True, timeout=90, sanitized=False)
 def kill_worker(w):
     w.init("acme", "globex")
@@ -118,7 +118,7 @@ def exact_bytes(w):
     assert cut >= transfer.body - (64 << 10) - 4096, "short by more than one read"
 
 
-@test("a worker that dies again and again backs off, shows error and comes back")
+@test("a worker that dies again and again backs off, shows error and comes back", threats="crash-worker")
 def crash_loop(w):
     w.init("acme", "globex")
     port = w.server("http", "acme/web")
@@ -142,7 +142,7 @@ def crash_loop(w):
     equal(connects(port), True)
 
 
-@test("a worker runs without privileges, with seccomp and no new privileges, and holds no file of the registry")
+@test("a worker runs without privileges, with seccomp and no new privileges, and holds no file of the registry", threats="worker-sandbox")
 def sandboxed(w):
     w.init("acme")
     w.server("http", "acme/web")

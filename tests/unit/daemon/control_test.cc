@@ -91,6 +91,7 @@ TEST_CASE("control socket: private like its registry, made again when it was rem
   CHECK(fixture.call("ping") == "null");
 }
 
+// threats: control-orders
 TEST_CASE("control socket: who may give orders") {
   const auto allowed = [](uid_t uid, gid_t gid, std::vector<gid_t> groups, mode_t mode) {
     return is_peer_allowed({.pid = 1, .uid = uid, .gid = gid}, groups, 1000, 500, mode);

@@ -352,6 +352,7 @@ TEST_CASE("supervisor: a worker that shut the sockets before it ended does not l
   CHECK(std::to_string(world.bound(fixed).port) == port);
 }
 
+// threats: worker-lies
 TEST_CASE("supervisor: a worker that was taken over is believed about its own servers alone") {
   World world;
   const auto other = world.add("globex", "db");
@@ -377,6 +378,7 @@ TEST_CASE("supervisor: a worker that was taken over is believed about its own se
   CHECK(world.state(other).status == "running");
 }
 
+// threats: worker-lies
 TEST_CASE("supervisor: a worker that says without end is killed, others go on") {
   World world;
   const auto good = world.add("good", "web");
@@ -389,5 +391,5 @@ TEST_CASE("supervisor: a worker that says without end is killed, others go on") 
   }));
   CHECK(world.state(good).status == "running");
   world.set(bad, {{"desired_state", "stopped"}});
-  CHECK(world.number("SELECT count(*) FROM event WHERE kind = 'limit'") <= 20'000);
+  CHECK(world.number("SELECT count(*) FROM event WHERE kind = 'limit'") <= 30'000);
 }

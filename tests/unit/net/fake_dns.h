@@ -22,8 +22,13 @@ namespace arcus::test {
 /// A DNS server of one thread: answers A questions from a table, everything else with "no such name".
 class FakeDns {
  public:
-  explicit FakeDns(std::map<std::string, std::vector<std::uint32_t>> names, std::uint32_t ttl = 60)
-      : names_(std::move(names)), ttl_(ttl), fd_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
+  /// `in_turn`: each question gets the next of the addresses alone.
+  explicit FakeDns(std::map<std::string, std::vector<std::uint32_t>> names, std::uint32_t ttl = 60,
+                   bool in_turn = false)
+      : names_(std::move(names)),
+        ttl_(ttl),
+        in_turn_(in_turn),
+        fd_(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0)) {
     sockaddr_storage storage;
     const socklen_t size = Endpoint{IpAddress::v4(INADDR_LOOPBACK), 0}.to(storage);
     if (::bind(fd_.get(), reinterpret_cast<sockaddr*>(&storage), size) != 0) throw std::runtime_error("bind");
@@ -62,7 +67,11 @@ class FakeDns {
     const bool is_a = question[at + 2] == 1;
     if (is_a) ++questions_;
     const auto found = names_.find(name);
-    const std::size_t count = is_a && found != names_.end() ? found->second.size() : 0;
+    std::vector<std::uint32_t> addresses;
+    if (is_a && found != names_.end()) addresses = found->second;
+    if (in_turn_ && !addresses.empty())
+      addresses = {addresses[static_cast<std::size_t>(questions_ - 1) % addresses.size()]};
+    const std::size_t count = addresses.size();
     std::string reply{question.substr(0, 2)};
     reply += '\x81';
     reply += static_cast<char>(found == names_.end() ? 0x83 : 0x80);
@@ -72,13 +81,14 @@ class FakeDns {
       reply += std::string("\xc0\x0c\0\1\0\1", 6);
       for (int shift = 24; shift >= 0; shift -= 8) reply += static_cast<char>(ttl_ >> shift);
       reply += std::string("\0\4", 2);
-      for (int shift = 24; shift >= 0; shift -= 8) reply += static_cast<char>(found->second[i] >> shift);
+      for (int shift = 24; shift >= 0; shift -= 8) reply += static_cast<char>(addresses[i] >> shift);
     }
     return reply;
   }
 
   std::map<std::string, std::vector<std::uint32_t>> names_;
   std::uint32_t ttl_;
+  bool in_turn_;
   UniqueFd fd_;
   std::uint16_t port_ = 0;
   std::atomic<int> questions_{0};

@@ -164,6 +164,7 @@ TEST_CASE("http: our own Via means a loop") {
   CHECK(count_of(proxy.after(1), Reason::loop_detected) == 1);
 }
 
+// threats: http-retry
 TEST_CASE("http: a kept connection that died is replaced, a POST never takes one") {
   HttpWorker proxy;
   Origin origin(ok("x", "X-Close: now\r\n"));

@@ -1,5 +1,9 @@
 #include <doctest/doctest.h>
 
+#include <chrono>
+#include <thread>
+
+#include "tests/unit/net/fake_dns.h"
 #include "tests/unit/proxy_http/fixture.h"
 
 using namespace arcus;
@@ -134,4 +138,42 @@ TEST_CASE("strict: rules about hosts and clients answer 403 per request") {
     CHECK(read_answer(client).status == 200);
   }
   CHECK(count_of(proxy.after(4), Reason::acl_denied) == 2);
+}
+
+/// A worker that may reach 127.0.0.1 alone of this host, and asks `dns` for names.
+static HttpWorker& ask_names(HttpWorker& proxy, const FakeDns& dns) {
+  proxy.worker().send(wire::FrameType::resolver,
+                      to_json(wire::ResolverConfig{.resolv_conf = dns.resolv_conf()}));
+  return proxy;
+}
+
+static void only_first(wire::ServerConfig& config) { config.rules.at(0).destination = "127.0.0.1/32"; }
+
+// threats: destination-rebinding
+TEST_CASE("strict: a name that leads elsewhere with each look-up is judged by the address that is dialled") {
+  const FakeDns dns({{"turns.test", {0x7f000001, 0x7f000002, 0x0a000001}}}, 0, true);
+  HttpWorker proxy(only_first);
+  ask_names(proxy, dns);
+  Origin origin(ok("x"));
+  const std::string url = "http://turns.test:" + std::to_string(origin.port()) + "/";
+  const int expected[] = {200, 403, 403, 200};
+  for (int i = 0; i < 4; ++i) {
+    if (i > 0) std::this_thread::sleep_for(std::chrono::milliseconds{1100});  // answers are kept for a second
+    CHECK(proxy.get(url).status == expected[i]);
+    CHECK(dns.questions() == i + 1);  // none between the judgement and the dial
+  }
+  CHECK(origin.heads().size() == 2);
+}
+
+// threats: destination-rebinding
+TEST_CASE("strict: of mixed answers only the addresses that are allowed are dialled") {
+  const FakeDns dns(
+      {{"mixed.test", {0x0a000001, 0x7f000002, 0x7f000001}}, {"closed.test", {0x0a000001, 0x7f000002}}});
+  HttpWorker proxy(only_first);
+  ask_names(proxy, dns);
+  Origin origin(ok("x"));
+  CHECK(proxy.get("http://mixed.test:" + std::to_string(origin.port()) + "/").status == 200);
+  const Answer closed = proxy.get("http://closed.test:" + std::to_string(origin.port()) + "/");
+  CHECK(closed.status == 403);
+  CHECK(has(closed.head, "X-Arcus-Error: destination_denied"));
 }

@@ -76,6 +76,7 @@ TEST_CASE("audit chain: the encoding is the manual's") {
   CHECK(check_audit(r.db()).last_seal == expected);
 }
 
+// threats: audit-forged
 TEST_CASE(
     "audit chain: nobody can change, remove, forge or seal rows; the daemon can seal, once and in order") {
   Registry r;

@@ -95,6 +95,7 @@ TEST_CASE("counter file: an existing file is not overwritten") {
   CHECK_THROWS_AS(create_counter_file(folder.file("a"), "j", 1, 1), Error);
 }
 
+// threats: worker-counters
 TEST_CASE("counter file: a truncated, grown or foreign file is refused by both sides") {
   const Folder folder;
   const std::string path = folder.file("a");

@@ -105,6 +105,7 @@ TEST_CASE("frame channel: the end of the peer is seen after its last frame") {
   CHECK_THROWS_AS(receiver.send(FrameType::hello, ""), Error);
 }
 
+// threats: worker-frames
 TEST_CASE("frame channel: a peer that breaks the rules is refused") {
   const std::array<std::string, 4> bad{
       raw_header(FrameChannel::max_body + 1, 1, 0),  // too long
