@@ -33,6 +33,8 @@ struct SupervisorOptions {
   std::optional<std::chrono::milliseconds> drain_timeout;  ///< in place of the setting
   bool access_log_to_stdout = false;                       ///< `serve`
   std::size_t config_frame_size = 4 << 20;                 ///< bytes; more comes in several frames
+  /// Events of one worker in 10 s: far above what the largest has to say; who says more is ended.
+  std::size_t most_events = 30'000;
 };
 
 /// What the health poll needs to know of a running server.

@@ -162,14 +162,13 @@ static bool has_backend(const registry::DesiredServer& server, std::string_view 
   return std::ranges::any_of(server.backends, [id](const registry::Backend& one) { return one.id == id; });
 }
 
-/// A bound on what one worker can make us do: far above what the largest has to say.
+/// A bound on what one worker can make us do.
 bool Supervisor::may_say_more(const Worker& worker) {
-  constexpr std::size_t most = 30'000;
   constexpr std::chrono::seconds window{10};
   const auto now = std::chrono::steady_clock::now();
   Talk& talk = talk_[worker.spec().group];
   if (now - talk.since > window) talk = {.since = now};
-  return ++talk.count <= most;
+  return ++talk.count <= options_.most_events;
 }
 
 /// What a worker refused for the sake of security becomes a row of the audit.

@@ -95,7 +95,7 @@ class FakeWorker {
           say({.kind = "refused", .server_id = server.id, .detail = nonsense, .value = 1});
         say({.kind = "refused", .server_id = server.id, .detail = "acl_denied 192.0.2.0/24", .value = -1});
       }
-      for (int left = server.config.contains("x_chatter") ? 30'001 : 0; left > 0; --left)
+      for (int left = server.config.contains("x_chatter") ? 501 : 0; left > 0; --left)
         say({.kind = "limit", .server_id = server.id});
       CounterSlot& slot = maps_.at(static_cast<std::size_t>(server.counter_segment))
                               ->slot(0, static_cast<std::size_t>(server.counter_slot));

@@ -144,6 +144,11 @@ TEST_CASE("strict: rules about hosts and clients answer 403 per request") {
 static HttpWorker& ask_names(HttpWorker& proxy, const FakeDns& dns) {
   proxy.worker().send(wire::FrameType::resolver,
                       to_json(wire::ResolverConfig{.resolv_conf = dns.resolv_conf()}));
+  wire::ServerConfig again = proxy.config();
+  again.generation = 2;
+  CHECK(proxy.worker()
+            .put(again)
+            .error.empty());  // by the same way: when it is acknowledged, names are asked there
   return proxy;
 }
 
