@@ -186,3 +186,37 @@ def shell(w):
     w.ctl("cert", "reload", "acme/typed")
     equal(w.json("cert", "show", "acme/typed")["subject"], "CN=one.test")
     equal(re.sub(r"\s", "", w.value("SELECT group_concat(action || via, ' ') FROM audit WHERE object = 'acme/typed'")), "cert.addsqlcert.reloadcli")
+
+
+@test("cert: a refused command leaves the old key, the file and the row; names are no paths; keys of authorities go nowhere", threats="cert-faults")
+def refusals(w):
+    w.init("acme", "globex")
+    w.ctl("cert", "generate", "ca", "--ca", "--san", "acme, test authority", "-t", "acme")
+    w.ctl("cert", "generate", "main", "--san", "example.test", "--issuer", "ca", "-t", "acme")
+    path = w.json("cert", "show", "acme/main")["cert_path"]
+
+    def text():
+        with open(path, encoding="ascii") as file:
+            return file.read()
+    before = text()
+    w.ctl("cert", "generate", "main", "--san", "example.test", "--replace", "--if-generation", "7", "-t", "acme", code=4)
+    w.ctl("cert", "generate", "main", "--san", "example.test", "--replace", "-n", "-t", "acme")
+    equal(text(), before)
+    for verb in ("reload", "remove"):
+        w.ctl("cert", verb, "acme/main", "--if-generation", "7", code=4)
+    w.ctl("cert", "generate", "two", "--san", "two.test", "-t", "acme", "-o", "field=/nonsense", code=None)
+    assert os.path.exists(w.json("cert", "show", "acme/two")["cert_path"]), "what failed is the printing, not the key"
+    for name in ("..", "x/y", "-t"):
+        w.ctl("cert", "generate", f"acme/{name}" if name != "-t" else "acme/.t", "--san", "x.test", code=(2, 3))
+    contains(w.ctl("cert", "generate", "sub", "--ca", "--san", "sub", "--issuer", "ca", "-t", "acme", code=2).err, "is signed by itself")
+    authority = w.json("cert", "show", "acme/ca")["cert_path"]
+    w.write("main.pem", w.ctl("cert", "show", "acme/main", "--pem").out)
+    contains(w.ctl("cert", "add", "chained", "--cert", path, "--chain", authority, "-t", "acme", code=1).err, "has a private key in it")
+    port = w.server("tls", "acme/t", "--cert", "main", "--backend", "127.0.0.1:9,tls,ca=" + w.path("main.pem"))
+    w.run()
+    contains(w.ctl("server", "set", "acme/t", "cert=ca", code=1).err, "is an authority")
+    equal(served_name(w, port), "example.test", "the last good one goes on")
+    w.ctl("server", "set", "acme/t", "cert=main")
+    contains(w.ctl("server", "clone", "acme/t", "copy", "--to", "globex", code=4).err, "certificate 'main' is of acme")
+    equal(w.ctl("cert", "set", "acme/main", "description=first").code, 0)
+    equal(w.value("SELECT group_concat(action, ' ') FROM audit WHERE object = 'acme/main'"), "cert.add cert.set")

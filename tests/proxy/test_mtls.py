@@ -142,3 +142,22 @@ def switched(w):
     contains(w.ctl("explain", "acme/t", code=1).out, "auth_required")
     w.write("both.pem", open(w.path("clients.pem"), encoding="ascii").read() + open(w.path("clients.key"), encoding="ascii").read())
     contains(w.ctl("server", "set", "acme/t", f"client_ca_path={w.path('both.pem')}", code=1).err, "has a private key in it")
+
+
+@test("mtls: what one authority proved counts no more when another is asked for: open tunnels end, the certificate is refused", threats="tls-identity")
+def other_authority(w):
+    sink = Origin(echo)
+    port = site(w, "tls", "--backend", sink.address)
+    authority(w, "others")
+    context = client_context(w, own="bob")
+    with tls_connect(w, port, context=context) as tunnel:
+        tunnel.sendall(b"ping")
+        equal(tunnel.recv(100), b"ping")
+        w.ctl("server", "set", "acme/gate", f"client_ca_path={w.path('others.pem')}")
+        assert gone(tunnel) < 1.0 * w.patience
+    try:
+        with tls_connect(w, port, context=context) as late:
+            gone(late)
+    except (ssl.SSLError, ConnectionError):
+        pass
+    equal(sink.connections, 1)
