@@ -54,6 +54,8 @@ constexpr Column columns[] = {
     {"port", "PORT", Show::table, Unit::text, 5},
     {"method", "METHOD", Show::table, Unit::text, 6},
     {"time", "TIME", Show::table, Unit::text, 7},
+    {"hits", "HITS", Show::table, Unit::count},
+    {"last_hit", "LAST_HIT", Show::table, Unit::age},
     {"comment", "COMMENT", Show::table, Unit::prose, 9},
 };
 

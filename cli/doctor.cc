@@ -13,6 +13,9 @@ namespace doctor {
 namespace {
 
 constexpr std::array checks{
+    Check{"certs.expiry", look_at_certificate_ends},
+    Check{"certs.files", look_at_certificate_files},
+    Check{"certs.names", look_at_certificate_names},
     Check{"daemon.heartbeat", look_at_heartbeat},
     Check{"daemon.lock", look_at_lock},
     Check{"daemon.socket", look_at_socket, remove_stale_socket, false},
@@ -25,7 +28,9 @@ constexpr std::array checks{
     Check{"limits.descriptors", look_at_descriptors},
     Check{"limits.local_ports", look_at_local_ports},
     Check{"limits.memory", look_at_memory},
+    Check{"policy.metadata", look_for_metadata},
     Check{"policy.open_proxy", look_for_open_proxies},
+    Check{"policy.users", look_at_users},
     Check{"ports.overlap", look_for_overlaps},
     Check{"ports.privileged", look_at_privileged_ports},
     Check{"ports.taken", look_for_port_holders},

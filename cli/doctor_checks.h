@@ -65,7 +65,17 @@ Findings look_at_descriptors(const Patient& patient);
 Findings look_at_local_ports(const Patient& patient);
 Findings look_at_memory(const Patient& patient);
 
+/// Address and port as people write them.
+std::string listen_of(const registry::Server& server);
+
+Findings look_at_certificate_ends(const Patient& patient);
+Findings look_at_certificate_files(const Patient& patient);
+Findings look_at_certificate_names(const Patient& patient);
+
+Findings look_at_users(const Patient& patient);
+Findings look_for_metadata(const Patient& patient);
 Findings look_for_open_proxies(const Patient& patient);
+
 Findings look_for_overlaps(const Patient& patient);
 Findings look_for_port_holders(const Patient& patient);
 Findings look_at_privileged_ports(const Patient& patient);

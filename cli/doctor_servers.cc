@@ -16,12 +16,6 @@ namespace {
 
 constexpr int cap_net_bind_service = 10;
 
-std::string listen_of(const registry::Server& server) {
-  const std::string port = std::to_string(server.listen_port);
-  const bool v6 = server.listen_addr.find(':') != std::string::npos;
-  return v6 ? "[" + server.listen_addr + "]:" + port : server.listen_addr + ":" + port;
-}
-
 /// Equal, or one of them is a wildcard; "::" takes IPv4 as well.
 bool overlap(const registry::Server& a, const registry::Server& b) {
   if (a.listen_port == 0 || a.listen_port != b.listen_port) return false;
@@ -57,20 +51,10 @@ std::int64_t first_free_for_all() {
 
 }  // namespace
 
-Findings look_for_open_proxies(const Patient& patient) {
-  Findings found;
-  for (const registry::Server& server : patient.servers) {
-    const ServerType* type = patient.context.catalog().find_type(server.type);
-    if (type == nullptr ||
-        !registry::is_open_proxy(server, registry::surroundings(*patient.db, server), *type))
-      continue;
-    found.push_back(
-        {server.allow_open ? State::warn : State::error,
-         server.reference() + " is an open proxy: everybody who reaches " + listen_of(server) + " may use it",
-         "arcusctl acl add allow --client 10.0.0.0/8 --server " + server.reference()});
-  }
-  if (found.empty()) found.push_back({State::ok, "no open proxy"});
-  return found;
+std::string listen_of(const registry::Server& server) {
+  const std::string port = std::to_string(server.listen_port);
+  const bool v6 = server.listen_addr.find(':') != std::string::npos;
+  return v6 ? "[" + server.listen_addr + "]:" + port : server.listen_addr + ":" + port;
 }
 
 Findings look_for_overlaps(const Patient& patient) {

@@ -58,7 +58,7 @@ int run_server_stats(Context& context, const Args& args) {
 static int print_history(Context& context, const std::vector<registry::Server>& servers) {
   static constexpr Column columns[] = {{"id", "ID", Show::wide, Unit::count},
                                        {"at", "AT", Show::table, Unit::time},
-                                       {"object", "SERVER"},
+                                       {"object", "OBJECT"},
                                        {"health_before", "BEFORE", Show::table, Unit::status},
                                        {"health", "HEALTH", Show::table, Unit::status},
                                        {"detail", "DETAIL", Show::table, Unit::prose}};
@@ -292,7 +292,7 @@ constexpr Command stats_commands[] = {{"",
                                        {.lists = true, .examples = stats_examples}}};
 constexpr Command health_commands[] = {
     {"",
-     "results of the health checks",
+     "results of the checks of servers and their backends",
      look::health_signature,
      look::run_health,
      {.lists = true, .examples = health_examples, .columns = health_columns, .exits = health_exits}}};

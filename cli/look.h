@@ -56,6 +56,7 @@ inline constexpr Column server_stats_columns[] = {
 
 inline constexpr Column health_columns[] = {
     {"server", "SERVER"},
+    {"backend", "BACKEND"},
     {"status", "STATUS", Show::table, Unit::status},
     {"latency_ms", "LATENCY", Show::table, Unit::ms},
     {"checked", "CHECKED", Show::table, Unit::time},

@@ -11,6 +11,7 @@ extern const Noun config_noun;
 extern const Noun db_noun;
 extern const Noun doctor_noun;
 extern const Noun explain_noun;
+extern const Noun gc_noun;
 extern const Noun health_noun;
 extern const Noun help_noun;
 extern const Noun init_noun;
@@ -30,10 +31,10 @@ extern const Noun worker_noun;
 extern const Noun version_noun;
 
 static constexpr const Noun* table[] = {
-    &init_noun,    &serve_noun,      &run_noun,   &status_noun,  &tenant_noun,   &server_noun, &backend_noun,
-    &route_noun,   &cert_noun,       &user_noun,  &acl_noun,     &template_noun, &stats_noun,  &health_noun,
-    &explain_noun, &logs_noun,       &audit_noun, &doctor_noun,  &daemon_noun,   &sql_noun,    &db_noun,
-    &config_noun,  &completion_noun, &help_noun,  &version_noun, &worker_noun,
+    &init_noun,    &serve_noun, &run_noun,        &status_noun, &tenant_noun,   &server_noun, &backend_noun,
+    &route_noun,   &cert_noun,  &user_noun,       &acl_noun,    &template_noun, &stats_noun,  &health_noun,
+    &explain_noun, &logs_noun,  &audit_noun,      &doctor_noun, &daemon_noun,   &sql_noun,    &db_noun,
+    &config_noun,  &gc_noun,    &completion_noun, &help_noun,   &version_noun,  &worker_noun,
 };
 
 std::span<const Noun* const> nouns() noexcept { return table; }

@@ -209,13 +209,17 @@ int run_show(Context& context, const Args& args) {
   print_section(context, table, "listen",
                 {"listen", "bound_addr", "bound_port", "backlog", "allow_open", "proxy_protocol_in",
                  "proxy_protocol_from"});
-  print_section(context, table, "limits",
-                {"max_connections", "max_connections_per_client", "connection_timeout_ms",
-                 "handshake_timeout_ms", "header_timeout_ms", "keepalive_timeout_ms", "response_timeout_ms",
-                 "body_timeout_ms", "idle_timeout_ms", "drain_timeout_ms"});
+  print_section(
+      context, table, "limits",
+      {"max_connections", "max_connections_per_client", "requests_per_second", "bandwidth_bytes_per_second",
+       "connection_timeout_ms", "handshake_timeout_ms", "header_timeout_ms", "keepalive_timeout_ms",
+       "response_timeout_ms", "body_timeout_ms", "idle_timeout_ms", "drain_timeout_ms"});
+  print_section(context, table, "backends",
+                {"lb", "health_type", "health_interval_ms", "health_timeout_ms", "health_path",
+                 "health_status", "rise", "fall", "slow_start_ms"});
   print_section(context, table, "TLS and options",
                 {"enable_tls", "tls_cert_path", "tls_key_path", "cert", "tls_min_version", "tls_max_version",
-                 "tls_ciphers", "alpn", "auth", "client_auth", "client_ca_path", "proxy_protocol_out", "lb",
+                 "tls_ciphers", "alpn", "auth", "client_auth", "client_ca_path", "proxy_protocol_out",
                  "access_log", "access_log_format", "config"});
   print_backends(context, server);
   print_routes(context, server);

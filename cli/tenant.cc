@@ -25,6 +25,9 @@ constexpr Column columns[] = {
     {"id", "ID", Show::wide},
     {"total_bytes_transferred", "BYTES", Show::wide, Unit::bytes},
     {"max_connections", "MAX_CONNS", Show::wide, Unit::count},
+    {"rss_bytes", "RSS", Show::wide, Unit::bytes},
+    {"cpu_ms", "CPU", Show::wide, Unit::ms},
+    {"open_fds", "FDS", Show::wide, Unit::count},
     {"created_at", "AGE", Show::wide, Unit::age},
     {"labels", "LABELS", Show::full, Unit::json},
 };
@@ -48,6 +51,10 @@ constexpr Arg<std::int64_t> max_connections{
     "--max-connections", "over all its servers; 0 = unlimited", {.min = 0}};
 constexpr Arg<std::int64_t> per_client{
     "--max-connections-per-client", "from one address; 0 = unlimited", {.min = 0}};
+constexpr Arg<Rate> rate{"--rate", "requests per second over all its servers; 0 = unlimited", {.min = 0}};
+constexpr Arg<Size> bandwidth{
+    "--bandwidth", "bytes per second, both ways together; 0 = unlimited", {.min = 0}};
+constexpr Arg<Size> memory{"--memory-limit", "of its worker, 8MiB or more; 0 = unlimited", {.min = 0}};
 constexpr Arg<std::string_view> worker_group{
     "--worker-group", "share a worker process with others of that group", {.metavar = "NAME"}};
 constexpr Arg<std::int64_t> worker_threads{
@@ -58,9 +65,9 @@ constexpr Arg<std::string_view> format{
     {.fallback = "squid", .choices = "squid|combined|json", .complete = Source::choices}};
 constexpr Arg<std::vector<std::string_view>> label{"--label", "a label; repeat", {.metavar = "KEY=VALUE"}};
 constexpr Arg<std::string_view> description{"--description", "free text"};
-constexpr const ArgInfo* signature[] = {&name,       &max_servers,  &max_connections,
-                                        &per_client, &worker_group, &worker_threads,
-                                        &format,     &label,        &description};
+constexpr const ArgInfo* signature[] = {&name,           &max_servers, &max_connections, &per_client,
+                                        &rate,           &bandwidth,   &memory,          &worker_group,
+                                        &worker_threads, &format,      &label,           &description};
 
 int run(Context& context, const Args& args) {
   Tenant row{.name = std::string{args[name]},
@@ -68,6 +75,9 @@ int run(Context& context, const Args& args) {
              .max_servers = args[max_servers],
              .max_connections = args[max_connections],
              .max_connections_per_client = args[per_client],
+             .requests_per_second = args[rate],
+             .bandwidth_bytes_per_second = args[bandwidth],
+             .memory_limit_bytes = args[memory],
              .worker_threads = args[worker_threads],
              .access_log_format = std::string{args[format]}};
   if (args.has(worker_group)) row.worker_group = args[worker_group];

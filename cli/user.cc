@@ -27,6 +27,14 @@ constexpr Column columns[] = {
     {"enabled", "ENABLED", Show::table, Unit::flag, 4},
     {"expires_at", "EXPIRES", Show::table, Unit::text, 5},
     {"may_log_in", "MAY_LOG_IN", Show::table, Unit::flag, 3},
+    {"requests", "REQUESTS", Show::table, Unit::count},
+    {"last_seen", "LAST_SEEN", Show::table, Unit::age},
+    {"errors", "ERRORS", Show::wide, Unit::count},
+    {"bytes_in", "IN", Show::wide, Unit::bytes},
+    {"bytes_out", "OUT", Show::wide, Unit::bytes},
+    {"max_connections", "MAX_CONNS", Show::wide, Unit::count},
+    {"requests_per_second", "MAX_REQ/S", Show::wide, Unit::count},
+    {"bandwidth_bytes_per_second", "MAX_BYTES/S", Show::wide, Unit::bytes},
     {"description", "DESCRIPTION", Show::wide, Unit::prose},
     {"password_changed_at", "PASSWORD", Show::wide, Unit::age},
     {"created_at", "AGE", Show::wide, Unit::age},
@@ -55,6 +63,11 @@ constexpr Arg<bool> disabled{"--disabled", "may not log in yet"};
 constexpr Arg<std::string_view> expires{
     "--expires", "until then: 2027-01-31, 2027-01-31T18:00:00Z, or from now on: 30d", {.metavar = "WHEN"}};
 constexpr Arg<std::string_view> description{"--description", "free text"};
+constexpr Arg<std::int64_t> max_connections{
+    "--max-connections", "at once over all servers; 0 = unlimited", {.min = 0}};
+constexpr Arg<Rate> rate{"--rate", "requests per second over all servers; 0 = unlimited", {.min = 0}};
+constexpr Arg<Size> bandwidth{
+    "--bandwidth", "bytes per second, both ways together; 0 = unlimited", {.min = 0}};
 
 User find(Context& context, const TenantPart& who) {
   return registry::get_user(context.db(), who.tenant.id, who.name);
@@ -132,9 +145,17 @@ void print_row(Context& context, const User& row) {
 }
 
 namespace add {
-constexpr const ArgInfo* signature[] = {
-    &new_user, &generate,    &no_password, &password::from_stdin, &password::from_file,
-    &expires,  &description, &disabled};
+constexpr const ArgInfo* signature[] = {&new_user,
+                                        &generate,
+                                        &no_password,
+                                        &password::from_stdin,
+                                        &password::from_file,
+                                        &expires,
+                                        &max_connections,
+                                        &rate,
+                                        &bandwidth,
+                                        &description,
+                                        &disabled};
 constexpr Example examples[] = {
     {"arcusctl user add bob -t acme", "asks for the password twice"},
     {"arcusctl user add bob -t acme --generate --expires 30d", "prints one that nobody else knows"},
@@ -148,7 +169,12 @@ int run(Context& context, const Args& args) {
     throw Error{
         ErrorKind::usage,
         "user.name: 1-128 of A-Z a-z 0-9 . _ @ + - starting with a letter or digit, not '" + who.name + "'"};
-  User row{.name = who.name, .description = std::string{args[description]}, .enabled = !args[disabled]};
+  User row{.name = who.name,
+           .description = std::string{args[description]},
+           .enabled = !args[disabled],
+           .max_connections = args[max_connections],
+           .requests_per_second = args[rate],
+           .bandwidth_bytes_per_second = args[bandwidth]};
   if (args.has(expires)) row.expires_at = read_expiry(args[expires]);
   std::string made;
   if (args[no_password] && (args[generate] || args[password::from_stdin] || args.has(password::from_file)))
@@ -234,9 +260,23 @@ int run_show(Context& context, const Args& args) {
 
 namespace set {
 constexpr Arg<std::vector<std::string_view>> assignments{
-    "KEY=VALUE", "enabled, expires_at (a time, 30d or never) or description", {.required = true}};
+    "KEY=VALUE",
+    "enabled, expires_at (a time, 30d or never), max_connections, requests_per_second, "
+    "bandwidth_bytes_per_second or "
+    "description",
+    {.required = true, .complete = Source::user_key}};
 constexpr const ArgInfo* signature[] = {&ref, &assignments};
-constexpr Example examples[] = {{"arcusctl user set bob expires_at=30d -t acme", ""}};
+constexpr Example examples[] = {
+    {"arcusctl user set bob expires_at=30d -t acme", ""},
+    {"arcusctl user set bob max_connections=20 bandwidth_bytes_per_second=1MiB -t acme", "live"}};
+
+struct Limit {
+  std::string_view key;
+  std::int64_t User::*value;
+};
+constexpr Limit limits[] = {{"bandwidth_bytes_per_second", &User::bandwidth_bytes_per_second},
+                            {"max_connections", &User::max_connections},
+                            {"requests_per_second", &User::requests_per_second}};
 
 void assign(User& row, std::string_view word) {
   const registry::Assignment one = registry::parse_assignment(word);
@@ -249,9 +289,10 @@ void assign(User& row, std::string_view word) {
     row.expires_at = read_expiry(*one.value);
   else if (one.key == "description")
     row.description = *one.value;
+  else if (const auto limit = std::ranges::find(limits, one.key, &Limit::key); limit != std::end(limits))
+    row.*limit->value = registry::number_of(registry::user_columns(), one.key, *one.value);
   else
-    throw Error{ErrorKind::usage, "unknown key '" + one.key + "' for a user"}.about(one.key).suggest(
-        nearest_word(one.key, std::vector<std::string>{"description", "enabled", "expires_at"}).value_or(""));
+    registry::find_column(registry::user_columns(), one.key, "user");  // throws
 }
 
 int run(Context& context, const Args& args) {

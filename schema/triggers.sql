@@ -282,7 +282,9 @@ BEGIN
 END;
 
 CREATE TRIGGER tenant_server_generation
-AFTER UPDATE OF name, enabled, max_connections, max_connections_per_client, worker_group, worker_threads, access_log_format
+AFTER UPDATE OF name, enabled, max_connections, max_connections_per_client, requests_per_second, bandwidth_bytes_per_second,
+  memory_limit_bytes,
+  worker_group, worker_threads, access_log_format
 ON tenant
 BEGIN
   UPDATE server SET generation = generation + 1 WHERE tenant_id = NEW.id;
@@ -350,7 +352,9 @@ END;
 -- Without those columns no server is the wiser.
 CREATE TRIGGER user_update_generation AFTER UPDATE ON user
 WHEN NEW.name IS NOT OLD.name OR NEW.password_hash IS NOT OLD.password_hash OR NEW.enabled IS NOT OLD.enabled
-  OR NEW.expires_at IS NOT OLD.expires_at
+  OR NEW.expires_at IS NOT OLD.expires_at OR NEW.max_connections IS NOT OLD.max_connections
+  OR NEW.requests_per_second IS NOT OLD.requests_per_second
+  OR NEW.bandwidth_bytes_per_second IS NOT OLD.bandwidth_bytes_per_second
 BEGIN
   UPDATE server SET generation = generation + 1 WHERE tenant_id = NEW.tenant_id AND auth <> 'none';
 END;
@@ -390,14 +394,17 @@ BEGIN
     json_object(
       'id', NEW.id, 'name', NEW.name, 'description', NEW.description, 'enabled', NEW.enabled,
       'max_servers', NEW.max_servers, 'max_connections', NEW.max_connections,
-      'max_connections_per_client', NEW.max_connections_per_client, 'worker_group', NEW.worker_group,
+      'max_connections_per_client', NEW.max_connections_per_client, 'requests_per_second', NEW.requests_per_second,
+      'bandwidth_bytes_per_second', NEW.bandwidth_bytes_per_second, 'memory_limit_bytes', NEW.memory_limit_bytes,
+      'worker_group', NEW.worker_group,
       'worker_threads', NEW.worker_threads, 'access_log_format', NEW.access_log_format,
       'labels', json(NEW.labels)),
     (SELECT reason FROM audit_context));
 END;
 
 CREATE TRIGGER tenant_update_audit AFTER UPDATE OF
-  id, name, description, enabled, max_servers, max_connections, max_connections_per_client, worker_group,
+  id, name, description, enabled, max_servers, max_connections, max_connections_per_client, requests_per_second,
+  bandwidth_bytes_per_second, memory_limit_bytes, worker_group,
   worker_threads, access_log_format, labels
 ON tenant
 BEGIN
@@ -413,13 +420,17 @@ BEGIN
     json_object(
       'id', OLD.id, 'name', OLD.name, 'description', OLD.description, 'enabled', OLD.enabled,
       'max_servers', OLD.max_servers, 'max_connections', OLD.max_connections,
-      'max_connections_per_client', OLD.max_connections_per_client, 'worker_group', OLD.worker_group,
+      'max_connections_per_client', OLD.max_connections_per_client, 'requests_per_second', OLD.requests_per_second,
+      'bandwidth_bytes_per_second', OLD.bandwidth_bytes_per_second, 'memory_limit_bytes', OLD.memory_limit_bytes,
+      'worker_group', OLD.worker_group,
       'worker_threads', OLD.worker_threads, 'access_log_format', OLD.access_log_format,
       'labels', json(OLD.labels)),
     json_object(
       'id', NEW.id, 'name', NEW.name, 'description', NEW.description, 'enabled', NEW.enabled,
       'max_servers', NEW.max_servers, 'max_connections', NEW.max_connections,
-      'max_connections_per_client', NEW.max_connections_per_client, 'worker_group', NEW.worker_group,
+      'max_connections_per_client', NEW.max_connections_per_client, 'requests_per_second', NEW.requests_per_second,
+      'bandwidth_bytes_per_second', NEW.bandwidth_bytes_per_second, 'memory_limit_bytes', NEW.memory_limit_bytes,
+      'worker_group', NEW.worker_group,
       'worker_threads', NEW.worker_threads, 'access_log_format', NEW.access_log_format,
       'labels', json(NEW.labels)),
     (SELECT reason FROM audit_context));
@@ -436,7 +447,9 @@ BEGIN
     json_object(
       'id', OLD.id, 'name', OLD.name, 'description', OLD.description, 'enabled', OLD.enabled,
       'max_servers', OLD.max_servers, 'max_connections', OLD.max_connections,
-      'max_connections_per_client', OLD.max_connections_per_client, 'worker_group', OLD.worker_group,
+      'max_connections_per_client', OLD.max_connections_per_client, 'requests_per_second', OLD.requests_per_second,
+      'bandwidth_bytes_per_second', OLD.bandwidth_bytes_per_second, 'memory_limit_bytes', OLD.memory_limit_bytes,
+      'worker_group', OLD.worker_group,
       'worker_threads', OLD.worker_threads, 'access_log_format', OLD.access_log_format,
       'labels', json(OLD.labels)),
     NULL,
@@ -457,7 +470,8 @@ BEGIN
       'description', NEW.description, 'enabled', NEW.enabled, 'desired_state', NEW.desired_state,
       'listen_addr', NEW.listen_addr, 'listen_port', NEW.listen_port, 'backlog', NEW.backlog,
       'allow_open', NEW.allow_open, 'max_connections', NEW.max_connections,
-      'max_connections_per_client', NEW.max_connections_per_client,
+      'max_connections_per_client', NEW.max_connections_per_client, 'requests_per_second', NEW.requests_per_second,
+      'bandwidth_bytes_per_second', NEW.bandwidth_bytes_per_second,
       'connection_timeout_ms', NEW.connection_timeout_ms, 'header_timeout_ms', NEW.header_timeout_ms,
       'keepalive_timeout_ms', NEW.keepalive_timeout_ms, 'response_timeout_ms', NEW.response_timeout_ms,
       'body_timeout_ms', NEW.body_timeout_ms, 'idle_timeout_ms', NEW.idle_timeout_ms,
@@ -467,18 +481,22 @@ BEGIN
       'tls_max_version', NEW.tls_max_version, 'tls_ciphers', NEW.tls_ciphers, 'alpn', NEW.alpn,
       'auth', NEW.auth, 'client_auth', NEW.client_auth, 'client_ca_path', NEW.client_ca_path,
       'proxy_protocol_in', NEW.proxy_protocol_in, 'proxy_protocol_from', NEW.proxy_protocol_from,
-      'proxy_protocol_out', NEW.proxy_protocol_out, 'lb', NEW.lb, 'access_log', NEW.access_log, 'access_log_format', NEW.access_log_format, 'config', json(NEW.config),
+      'proxy_protocol_out', NEW.proxy_protocol_out, 'lb', NEW.lb,
+      'health_type', NEW.health_type, 'health_interval_ms', NEW.health_interval_ms, 'health_timeout_ms', NEW.health_timeout_ms, 'health_path', NEW.health_path,
+      'health_status', NEW.health_status, 'rise', NEW.rise, 'fall', NEW.fall, 'slow_start_ms', NEW.slow_start_ms,
+      'access_log', NEW.access_log, 'access_log_format', NEW.access_log_format, 'config', json(NEW.config),
       'labels', json(NEW.labels), 'restart_seq', NEW.restart_seq, 'reload_seq', NEW.reload_seq),
     (SELECT reason FROM audit_context));
 END;
 
 CREATE TRIGGER server_update_audit AFTER UPDATE OF
   id, tenant_id, name, type, template, description, enabled, desired_state, listen_addr, listen_port, backlog,
-  allow_open, max_connections, max_connections_per_client, connection_timeout_ms, header_timeout_ms,
+  allow_open, max_connections, max_connections_per_client, requests_per_second, bandwidth_bytes_per_second,
+  connection_timeout_ms, header_timeout_ms,
   keepalive_timeout_ms, response_timeout_ms, body_timeout_ms, idle_timeout_ms, drain_timeout_ms, enable_tls,
   tls_cert_path, tls_key_path, cert, handshake_timeout_ms, tls_min_version, tls_max_version, tls_ciphers, alpn, auth,
-  client_auth, client_ca_path, proxy_protocol_in, proxy_protocol_from, proxy_protocol_out, lb, access_log, access_log_format, config,
-  labels, restart_seq, reload_seq
+  client_auth, client_ca_path, proxy_protocol_in, proxy_protocol_from, proxy_protocol_out, lb, health_type, health_interval_ms, health_timeout_ms, health_path, health_status, rise, fall, slow_start_ms,
+  access_log, access_log_format, config, labels, restart_seq, reload_seq
 ON server
 BEGIN
   INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
@@ -498,7 +516,8 @@ BEGIN
       'description', OLD.description, 'enabled', OLD.enabled, 'desired_state', OLD.desired_state,
       'listen_addr', OLD.listen_addr, 'listen_port', OLD.listen_port, 'backlog', OLD.backlog,
       'allow_open', OLD.allow_open, 'max_connections', OLD.max_connections,
-      'max_connections_per_client', OLD.max_connections_per_client,
+      'max_connections_per_client', OLD.max_connections_per_client, 'requests_per_second', OLD.requests_per_second,
+      'bandwidth_bytes_per_second', OLD.bandwidth_bytes_per_second,
       'connection_timeout_ms', OLD.connection_timeout_ms, 'header_timeout_ms', OLD.header_timeout_ms,
       'keepalive_timeout_ms', OLD.keepalive_timeout_ms, 'response_timeout_ms', OLD.response_timeout_ms,
       'body_timeout_ms', OLD.body_timeout_ms, 'idle_timeout_ms', OLD.idle_timeout_ms,
@@ -508,14 +527,18 @@ BEGIN
       'tls_max_version', OLD.tls_max_version, 'tls_ciphers', OLD.tls_ciphers, 'alpn', OLD.alpn,
       'auth', OLD.auth, 'client_auth', OLD.client_auth, 'client_ca_path', OLD.client_ca_path,
       'proxy_protocol_in', OLD.proxy_protocol_in, 'proxy_protocol_from', OLD.proxy_protocol_from,
-      'proxy_protocol_out', OLD.proxy_protocol_out, 'lb', OLD.lb, 'access_log', OLD.access_log, 'access_log_format', OLD.access_log_format, 'config', json(OLD.config),
+      'proxy_protocol_out', OLD.proxy_protocol_out, 'lb', OLD.lb,
+      'health_type', OLD.health_type, 'health_interval_ms', OLD.health_interval_ms, 'health_timeout_ms', OLD.health_timeout_ms, 'health_path', OLD.health_path,
+      'health_status', OLD.health_status, 'rise', OLD.rise, 'fall', OLD.fall, 'slow_start_ms', OLD.slow_start_ms,
+      'access_log', OLD.access_log, 'access_log_format', OLD.access_log_format, 'config', json(OLD.config),
       'labels', json(OLD.labels), 'restart_seq', OLD.restart_seq, 'reload_seq', OLD.reload_seq),
     json_object(
       'id', NEW.id, 'tenant_id', NEW.tenant_id, 'name', NEW.name, 'type', NEW.type, 'template', NEW.template,
       'description', NEW.description, 'enabled', NEW.enabled, 'desired_state', NEW.desired_state,
       'listen_addr', NEW.listen_addr, 'listen_port', NEW.listen_port, 'backlog', NEW.backlog,
       'allow_open', NEW.allow_open, 'max_connections', NEW.max_connections,
-      'max_connections_per_client', NEW.max_connections_per_client,
+      'max_connections_per_client', NEW.max_connections_per_client, 'requests_per_second', NEW.requests_per_second,
+      'bandwidth_bytes_per_second', NEW.bandwidth_bytes_per_second,
       'connection_timeout_ms', NEW.connection_timeout_ms, 'header_timeout_ms', NEW.header_timeout_ms,
       'keepalive_timeout_ms', NEW.keepalive_timeout_ms, 'response_timeout_ms', NEW.response_timeout_ms,
       'body_timeout_ms', NEW.body_timeout_ms, 'idle_timeout_ms', NEW.idle_timeout_ms,
@@ -525,7 +548,10 @@ BEGIN
       'tls_max_version', NEW.tls_max_version, 'tls_ciphers', NEW.tls_ciphers, 'alpn', NEW.alpn,
       'auth', NEW.auth, 'client_auth', NEW.client_auth, 'client_ca_path', NEW.client_ca_path,
       'proxy_protocol_in', NEW.proxy_protocol_in, 'proxy_protocol_from', NEW.proxy_protocol_from,
-      'proxy_protocol_out', NEW.proxy_protocol_out, 'lb', NEW.lb, 'access_log', NEW.access_log, 'access_log_format', NEW.access_log_format, 'config', json(NEW.config),
+      'proxy_protocol_out', NEW.proxy_protocol_out, 'lb', NEW.lb,
+      'health_type', NEW.health_type, 'health_interval_ms', NEW.health_interval_ms, 'health_timeout_ms', NEW.health_timeout_ms, 'health_path', NEW.health_path,
+      'health_status', NEW.health_status, 'rise', NEW.rise, 'fall', NEW.fall, 'slow_start_ms', NEW.slow_start_ms,
+      'access_log', NEW.access_log, 'access_log_format', NEW.access_log_format, 'config', json(NEW.config),
       'labels', json(NEW.labels), 'restart_seq', NEW.restart_seq, 'reload_seq', NEW.reload_seq),
     (SELECT reason FROM audit_context));
 END;
@@ -543,7 +569,8 @@ BEGIN
       'description', OLD.description, 'enabled', OLD.enabled, 'desired_state', OLD.desired_state,
       'listen_addr', OLD.listen_addr, 'listen_port', OLD.listen_port, 'backlog', OLD.backlog,
       'allow_open', OLD.allow_open, 'max_connections', OLD.max_connections,
-      'max_connections_per_client', OLD.max_connections_per_client,
+      'max_connections_per_client', OLD.max_connections_per_client, 'requests_per_second', OLD.requests_per_second,
+      'bandwidth_bytes_per_second', OLD.bandwidth_bytes_per_second,
       'connection_timeout_ms', OLD.connection_timeout_ms, 'header_timeout_ms', OLD.header_timeout_ms,
       'keepalive_timeout_ms', OLD.keepalive_timeout_ms, 'response_timeout_ms', OLD.response_timeout_ms,
       'body_timeout_ms', OLD.body_timeout_ms, 'idle_timeout_ms', OLD.idle_timeout_ms,
@@ -553,7 +580,10 @@ BEGIN
       'tls_max_version', OLD.tls_max_version, 'tls_ciphers', OLD.tls_ciphers, 'alpn', OLD.alpn,
       'auth', OLD.auth, 'client_auth', OLD.client_auth, 'client_ca_path', OLD.client_ca_path,
       'proxy_protocol_in', OLD.proxy_protocol_in, 'proxy_protocol_from', OLD.proxy_protocol_from,
-      'proxy_protocol_out', OLD.proxy_protocol_out, 'lb', OLD.lb, 'access_log', OLD.access_log, 'access_log_format', OLD.access_log_format, 'config', json(OLD.config),
+      'proxy_protocol_out', OLD.proxy_protocol_out, 'lb', OLD.lb,
+      'health_type', OLD.health_type, 'health_interval_ms', OLD.health_interval_ms, 'health_timeout_ms', OLD.health_timeout_ms, 'health_path', OLD.health_path,
+      'health_status', OLD.health_status, 'rise', OLD.rise, 'fall', OLD.fall, 'slow_start_ms', OLD.slow_start_ms,
+      'access_log', OLD.access_log, 'access_log_format', OLD.access_log_format, 'config', json(OLD.config),
       'labels', json(OLD.labels), 'restart_seq', OLD.restart_seq, 'reload_seq', OLD.reload_seq),
     NULL,
     (SELECT reason FROM audit_context));
@@ -746,12 +776,15 @@ BEGIN
     NULL,
     json_object(
       'id', NEW.id, 'tenant_id', NEW.tenant_id, 'name', NEW.name, 'description', NEW.description,
-      'enabled', NEW.enabled, 'expires_at', NEW.expires_at),
+      'enabled', NEW.enabled, 'expires_at', NEW.expires_at, 'max_connections', NEW.max_connections,
+      'requests_per_second', NEW.requests_per_second,
+      'bandwidth_bytes_per_second', NEW.bandwidth_bytes_per_second),
     (SELECT reason FROM audit_context));
 END;
 
 CREATE TRIGGER user_update_audit AFTER UPDATE OF
-  id, tenant_id, name, password_hash, description, enabled, expires_at
+  id, tenant_id, name, password_hash, description, enabled, expires_at, max_connections, requests_per_second,
+  bandwidth_bytes_per_second
 ON user
 BEGIN
   INSERT INTO audit (actor, via, action, tenant, object, object_id, before, after, reason)
@@ -766,10 +799,14 @@ BEGIN
     NEW.id,
     json_object(
       'id', OLD.id, 'tenant_id', OLD.tenant_id, 'name', OLD.name, 'description', OLD.description,
-      'enabled', OLD.enabled, 'expires_at', OLD.expires_at),
+      'enabled', OLD.enabled, 'expires_at', OLD.expires_at, 'max_connections', OLD.max_connections,
+      'requests_per_second', OLD.requests_per_second,
+      'bandwidth_bytes_per_second', OLD.bandwidth_bytes_per_second),
     json_object(
       'id', NEW.id, 'tenant_id', NEW.tenant_id, 'name', NEW.name, 'description', NEW.description,
-      'enabled', NEW.enabled, 'expires_at', NEW.expires_at),
+      'enabled', NEW.enabled, 'expires_at', NEW.expires_at, 'max_connections', NEW.max_connections,
+      'requests_per_second', NEW.requests_per_second,
+      'bandwidth_bytes_per_second', NEW.bandwidth_bytes_per_second),
     (SELECT reason FROM audit_context));
 END;
 
@@ -783,7 +820,9 @@ BEGIN
     OLD.id,
     json_object(
       'id', OLD.id, 'tenant_id', OLD.tenant_id, 'name', OLD.name, 'description', OLD.description,
-      'enabled', OLD.enabled, 'expires_at', OLD.expires_at),
+      'enabled', OLD.enabled, 'expires_at', OLD.expires_at, 'max_connections', OLD.max_connections,
+      'requests_per_second', OLD.requests_per_second,
+      'bandwidth_bytes_per_second', OLD.bandwidth_bytes_per_second),
     NULL,
     (SELECT reason FROM audit_context));
 END;
@@ -1114,6 +1153,24 @@ CREATE TRIGGER server_counter_no_delete BEFORE DELETE ON server_counter
 WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
 BEGIN
   SELECT RAISE(ABORT, 'server_counter: counted by the workers, never set');
+END;
+
+CREATE TRIGGER tally_no_insert BEFORE INSERT ON tally
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'tally: counted by the workers, never set');
+END;
+
+CREATE TRIGGER tally_no_update BEFORE UPDATE ON tally
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'tally: counted by the workers, never set');
+END;
+
+CREATE TRIGGER tally_no_delete BEFORE DELETE ON tally
+WHEN NOT EXISTS (SELECT 1 FROM audit_context WHERE via = 'daemon')
+BEGIN
+  SELECT RAISE(ABORT, 'tally: counted by the workers, never set');
 END;
 
 CREATE TRIGGER server_reason_no_insert BEFORE INSERT ON server_reason

@@ -34,11 +34,13 @@ SELECT s.id, t.name AS tenant, s.name, s.type,
   s.listen_addr, s.listen_port,
   iif(a.alive, st.bound_addr, NULL) AS bound_addr,
   iif(a.alive, st.bound_port, NULL) AS bound_port,
-  s.backlog, s.allow_open, s.max_connections, s.max_connections_per_client,
+  s.backlog, s.allow_open, s.max_connections, s.max_connections_per_client, s.requests_per_second,
+  s.bandwidth_bytes_per_second,
   s.connection_timeout_ms, s.handshake_timeout_ms, s.header_timeout_ms, s.keepalive_timeout_ms, s.response_timeout_ms, s.body_timeout_ms,
   s.idle_timeout_ms, s.drain_timeout_ms, s.enable_tls, s.tls_cert_path, s.tls_key_path, s.cert,
   s.tls_min_version, s.tls_max_version, s.tls_ciphers, s.alpn, s.auth, s.client_auth, s.client_ca_path,
   s.proxy_protocol_in, s.proxy_protocol_from, s.proxy_protocol_out, s.lb,
+  s.health_type, s.health_interval_ms, s.health_timeout_ms, s.health_path, s.health_status, s.rise, s.fall, s.slow_start_ms,
   s.access_log, s.access_log_format, s.config, s.labels,
   s.restart_seq, s.reload_seq, s.generation,
   coalesce(st.observed_generation, 0) AS observed_generation,
@@ -87,6 +89,7 @@ FROM server_full;
 
 CREATE VIEW tenant_full AS
 SELECT t.id, t.name, t.description, t.enabled, t.max_servers, t.max_connections, t.max_connections_per_client,
+  t.requests_per_second, t.bandwidth_bytes_per_second, t.memory_limit_bytes,
   t.worker_group, t.worker_threads, t.access_log_format, t.labels, t.generation,
   coalesce(s.total_servers, 0) AS total_servers,
   coalesce(s.running_servers, 0) AS running_servers,
@@ -104,9 +107,12 @@ SELECT t.id, t.name, t.description, t.enabled, t.max_servers, t.max_connections,
     round((coalesce(c.response_time_sum_us, 0) + coalesce(g.response_time_sum_us, 0)) / 1000.0
       / (coalesce(c.response_time_count, 0) + coalesce(g.response_time_count, 0)), 3), NULL) AS avg_response_time_ms,
   coalesce(s.request_rate, 0.0) AS request_rate,
+  iif(a.alive, w.rss_bytes, NULL) AS rss_bytes, iif(a.alive, w.cpu_ms, NULL) AS cpu_ms,
+  iif(a.alive, w.open_fds, NULL) AS open_fds,
   t.created_at, t.updated_at
 FROM tenant t
 CROSS JOIN daemon_alive a
+LEFT JOIN worker w ON w.worker_group = coalesce('group:' || t.worker_group, 'tenant:' || t.id)
 LEFT JOIN (
   SELECT tenant_id, count(*) AS total_servers, sum(status = 'running') AS running_servers,
     sum(status = 'stopped') AS stopped_servers, sum(status = 'error') AS error_servers, sum(request_rate) AS request_rate
@@ -125,14 +131,25 @@ SELECT name AS tenant, enabled, total_servers AS servers, running_servers AS run
   total_requests AS requests, total_bytes_transferred AS bytes, id
 FROM tenant_full;
 
+-- What rules, users and backends have counted over all lives of the workers.
+CREATE VIEW tally_total AS
+SELECT kind, item_id, sum(uses) AS uses, sum(uses - ended) AS active, sum(failures) AS failures, sum(bytes_in) AS bytes_in,
+  sum(bytes_out) AS bytes_out, max(last_at) AS last_at
+FROM tally GROUP BY item_id, kind;
+
 CREATE VIEW backends AS
 SELECT t.name || '/' || s.name AS server, b.address AS backend, b.role, b.weight, b.backup, b.tls,
   b.admin_state AS state,
-  coalesce(bs.state, 'unknown') AS health, bs.since, bs.last_error, b.id
+  coalesce(bs.state, 'unknown') AS health, bs.since, bs.last_error, bs.decided_by, bs.last_check_at, bs.last_latency_ms,
+  coalesce(bs.consecutive_ok, 0) AS consecutive_ok, coalesce(bs.consecutive_fail, 0) AS consecutive_fail,
+  iif(a.alive, coalesce(c.active, 0), 0) AS conns, coalesce(c.uses, 0) AS connections, coalesce(c.failures, 0) AS failures, c.last_at AS last_used,
+  b.id
 FROM backend b
+CROSS JOIN daemon_alive a
 JOIN server s ON s.id = b.server_id
 JOIN tenant t ON t.id = b.tenant_id
-LEFT JOIN backend_state bs ON bs.backend_id = b.id;
+LEFT JOIN backend_state bs ON bs.backend_id = b.id
+LEFT JOIN tally_total c ON c.item_id = b.id AND c.kind = 'backend';
 
 CREATE VIEW routes AS
 SELECT t.name || '/' || s.name AS server, r.pattern, r.target, r.id
@@ -148,20 +165,25 @@ SELECT a.number, t.name AS tenant, coalesce(s.name, '-') AS server, a.action, co
   coalesce(a.destination, a.host, '-') AS "to",
   CASE WHEN a.port_first IS NULL THEN '-' WHEN a.port_first = a.port_last THEN CAST(a.port_first AS TEXT)
     ELSE a.port_first || '-' || a.port_last END AS port,
-  coalesce(a.method, '-') AS method, coalesce(a.time_window, '-') AS time, a.comment, a.position, a.id
+  coalesce(a.method, '-') AS method, coalesce(a.time_window, '-') AS time, coalesce(c.uses, 0) AS hits, c.last_at AS last_hit,
+  a.comment, a.position, a.id
 FROM acl a
 JOIN tenant t ON t.id = a.tenant_id
 LEFT JOIN server s ON s.id = a.server_id
 LEFT JOIN user u ON u.id = a.user_id
+LEFT JOIN tally_total c ON c.item_id = a.id AND c.kind = 'acl'
 ORDER BY t.name, a.server_id IS NULL, s.name, a.position;
 
 -- Without the hashes of their passwords.
 CREATE VIEW users AS
 SELECT t.name AS tenant, u.name, u.enabled, u.expires_at,
   u.enabled AND coalesce(u.expires_at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), 1) AS may_log_in,
-  u.description, u.password_changed_at, u.created_at, u.updated_at, u.generation, u.id
+  coalesce(c.uses, 0) AS requests, coalesce(c.failures, 0) AS errors, coalesce(c.bytes_in, 0) AS bytes_in,
+  coalesce(c.bytes_out, 0) AS bytes_out, c.last_at AS last_seen,
+  u.max_connections, u.requests_per_second, u.bandwidth_bytes_per_second, u.description, u.password_changed_at, u.created_at, u.updated_at, u.generation, u.id
 FROM user u
 JOIN tenant t ON t.id = u.tenant_id
+LEFT JOIN tally_total c ON c.item_id = u.id AND c.kind = 'user'
 ORDER BY t.name, u.name;
 
 -- As they were when their files were read last: at `add` and `reload`, and by the daemon when it serves with them.
@@ -176,10 +198,15 @@ FROM cert c
 JOIN tenant t ON t.id = c.tenant_id
 ORDER BY t.name, c.name;
 
+-- Each listener (backend '-'), and behind it the server's backends.
 CREATE VIEW health AS
-SELECT tenant || '/' || name AS server, health AS status, health_latency_ms AS latency_ms, health_checked_at AS checked,
-  consecutive_failures AS fails, health_since AS since, health_detail AS detail
-FROM server_full;
+SELECT tenant || '/' || name AS server, '-' AS backend, health AS status, health_latency_ms AS latency_ms,
+  health_checked_at AS checked, consecutive_failures AS fails, health_since AS since, health_detail AS detail
+FROM server_full
+UNION ALL
+SELECT server, backend, iif(state = 'enabled', health, state), last_latency_ms, last_check_at, consecutive_fail, since, last_error
+FROM backends
+ORDER BY 1, 2;
 
 -- Per second, as of the last flush.
 CREATE VIEW traffic AS
@@ -358,11 +385,14 @@ END;
 
 CREATE TRIGGER users_update INSTEAD OF UPDATE ON users
 BEGIN
-  SELECT RAISE(ABORT, 'users: set enabled, expires_at or description; a password by arcusctl user passwd')
+  SELECT RAISE(ABORT, 'users: set enabled, expires_at, limits or description; a password by arcusctl user passwd')
   WHERE NEW.tenant IS NOT OLD.tenant OR NEW.name IS NOT OLD.name OR NEW.id IS NOT OLD.id
     OR NEW.may_log_in IS NOT OLD.may_log_in OR NEW.password_changed_at IS NOT OLD.password_changed_at
-    OR NEW.generation IS NOT OLD.generation;
-  UPDATE user SET enabled = NEW.enabled, expires_at = NEW.expires_at, description = NEW.description WHERE id = OLD.id;
+    OR NEW.generation IS NOT OLD.generation OR NEW.requests IS NOT OLD.requests OR NEW.errors IS NOT OLD.errors
+    OR NEW.bytes_in IS NOT OLD.bytes_in OR NEW.bytes_out IS NOT OLD.bytes_out OR NEW.last_seen IS NOT OLD.last_seen;
+  UPDATE user SET enabled = NEW.enabled, expires_at = NEW.expires_at, max_connections = NEW.max_connections,
+    requests_per_second = NEW.requests_per_second, bandwidth_bytes_per_second = NEW.bandwidth_bytes_per_second,
+    description = NEW.description WHERE id = OLD.id;
 END;
 
 CREATE TRIGGER users_delete INSTEAD OF DELETE ON users

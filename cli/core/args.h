@@ -38,6 +38,7 @@ enum class Source : std::uint8_t {
   tenant_key,
   topic,
   user,
+  user_key,
 };
 
 /// The rest of an argument's row; everything has a default.

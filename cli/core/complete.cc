@@ -128,7 +128,7 @@ Answer answer_value(const ArgInfo& info, const Cursor& cursor) {
   if (info.more.complete == Source::file) return {{}, ":files"};
   if (info.more.complete == Source::directory) return {{}, ":dirs"};
   const bool assigns = info.more.complete == Source::server_key || info.more.complete == Source::tenant_key ||
-                       info.more.complete == Source::setting;
+                       info.more.complete == Source::user_key || info.more.complete == Source::setting;
   return {values_of(info, cursor), assigns ? ":nospace" : ":"};
 }
 

@@ -191,6 +191,8 @@ std::vector<Candidate> values_of(const ArgInfo& info, const Cursor& cursor) {
       return assignments(registry::server_columns(), cursor);
     case Source::tenant_key:
       return assignments(registry::tenant_columns(), cursor);
+    case Source::user_key:
+      return assignments(registry::user_columns(), cursor);
     case Source::setting_key:
       return settings_of("");
     case Source::setting:

@@ -50,10 +50,12 @@ struct ControlCommands {
   }
 
   static Result probe(DaemonLoop& loop, const Json&, const Later& later) {
-    loop.health_.start_round(false, [&loop, later] {
-      Json out = Json::object();
-      for (const auto& [id, result] : loop.health_.results()) out[id] = result.health;
-      later(std::move(out));
+    loop.supervisor_.check_backends([&loop, later] {
+      loop.health_.start_round(false, [&loop, later] {
+        Json out = Json::object();
+        for (const auto& [id, result] : loop.health_.results()) out[id] = result.health;
+        later(std::move(out));
+      });
     });
     return std::nullopt;
   }

@@ -17,6 +17,7 @@
 #include "lib/base/time.h"
 #include "lib/daemon/daemon_loop.h"
 #include "lib/daemon/detach.h"
+#include "lib/daemon/old_logs.h"
 #include "lib/daemon/process_usage.h"
 #include "lib/registry/audit_chain.h"
 
@@ -30,6 +31,10 @@ static constexpr milliseconds registry_interval{200};
 static constexpr seconds longest_silence{20};
 static constexpr seconds duty_interval{5};
 static constexpr seconds figures_interval{60};
+static constexpr seconds checks_interval{5};
+static constexpr std::chrono::hours cleaning_interval{1};
+/// Rows of each table that go at once: others wait for the file as long.
+static constexpr std::int64_t most_garbage = 5'000;
 static constexpr seconds seal_interval{1};
 /// A certificate is shown within a second of its file's being replaced.
 static constexpr milliseconds files_interval{500};
@@ -143,6 +148,10 @@ int DaemonLoop::run() {
   repeat(registry_timer_, every(registry_interval), [this] { watch_registry(); });
   repeat(duty_timer_, every(duty_interval), [this] { do_duties(); });
   repeat(figures_timer_, every(figures_interval), [this] { supervisor_.refresh_workers(); });
+  repeat(checks_timer_, every(checks_interval), [this] { supervisor_.refresh_checks(); });
+  repeat(
+      cleaning_timer_, [this] { return cleans_on_ ? Duration{1'000} : Duration{cleaning_interval}; },
+      [this] { clean_up(); });
   repeat(seal_timer_, every(seal_interval), [this] { seal_audit(); });
   repeat(files_timer_, every(files_interval), [this] { supervisor_.refresh_files(); });
   repeat(
@@ -259,6 +268,25 @@ void DaemonLoop::record() {
 void DaemonLoop::seal_audit() {
   if (store_.holds(registry::has_unsealed_audit))
     store_.write([](Database& db) { registry::seal_audit(db, most_seals); });
+}
+
+/// Goes on soon when there was more than goes at once.
+void DaemonLoop::clean_up() {
+  const registry::Retention kept = supervisor_.settings().retention;
+  registry::Garbage gone;
+  std::int64_t audit_rows = 0;
+  const bool is_written = store_.write([&](Database& db) {
+    gone = registry::remove_old_events(db, kept, wall_now(), most_garbage);
+  }) && store_.write([&](Database& db) {
+    audit_rows = registry::prune_old_audit(db, kept, wall_now(), most_garbage);
+  });
+  cleans_on_ = is_written && std::max({gone.events, gone.health_events, audit_rows}) >= most_garbage;
+  const auto logs = kept.logs.count() > 0 ? remove_logs(find_old_logs(options_.paths.log_dir, kept.logs))
+                                          : std::vector<OldLog>{};
+  if (gone.events + gone.health_events + audit_rows == 0 && logs.empty()) return;
+  Logger{"daemon"}.info("removed what is older than retention.*",
+                        field("events", gone.events + gone.health_events) + field("audit_rows", audit_rows) +
+                            field("logs", std::ssize(logs)));
 }
 
 void DaemonLoop::watch_registry() {

@@ -38,6 +38,7 @@ class DaemonLoop {
   registry::DaemonRow own_row() const;
   void record();
   void seal_audit();
+  void clean_up();
   void watch_registry();
   void poll_health();
   void on_signal(int signal);
@@ -69,7 +70,8 @@ class DaemonLoop {
   ControlSocket control_;
   asio::signal_set signals_;
   asio::steady_timer registry_timer_{io_}, record_timer_{io_}, duty_timer_{io_}, health_timer_{io_},
-      watchdog_timer_{io_}, figures_timer_{io_}, stop_timer_{io_}, seal_timer_{io_}, files_timer_{io_};
+      watchdog_timer_{io_}, checks_timer_{io_}, figures_timer_{io_}, stop_timer_{io_}, seal_timer_{io_},
+      cleaning_timer_{io_}, files_timer_{io_};
   std::string started_at_;
   std::string boot_id_;
   std::chrono::steady_clock::time_point beat_at_{};
@@ -77,6 +79,7 @@ class DaemonLoop {
   int exit_code_ = 0;
   bool is_ready_ = false;
   bool is_stop_asked_ = false;
+  bool cleans_on_ = true;  ///< there is more to remove than went at once
   bool is_finished_ = false;
 };
 

@@ -10,7 +10,8 @@
 namespace arcus::daemon {
 
 static wire::RuleConfig rule_config(const registry::Rule& rule) {
-  return {.number = rule.number,
+  return {.id = rule.id,
+          .number = rule.number,
           .allow = rule.action == "allow",
           .client = rule.client.value_or(""),
           .user = rule.user.value_or(""),
@@ -33,7 +34,13 @@ std::vector<wire::UserConfig> user_configs(const std::vector<registry::User>& us
   const std::string now = now_text();
   std::vector<wire::UserConfig> out;
   for (const registry::User& user : users)
-    out.push_back({user.name, user.password_hash, user.may_log_in(now)});
+    out.push_back({.name = user.name,
+                   .password_hash = user.password_hash,
+                   .enabled = user.may_log_in(now),
+                   .id = user.id,
+                   .max_connections = user.max_connections,
+                   .requests_per_second = user.requests_per_second,
+                   .bandwidth_bytes_per_second = user.bandwidth_bytes_per_second});
   return out;
 }
 
@@ -82,6 +89,8 @@ wire::TenantConfig tenant_config(const registry::DesiredTenant& desired) {
   out.enabled = desired.tenant.enabled;
   out.max_connections = desired.tenant.max_connections;
   out.max_connections_per_client = desired.tenant.max_connections_per_client;
+  out.requests_per_second = desired.tenant.requests_per_second;
+  out.bandwidth_bytes_per_second = desired.tenant.bandwidth_bytes_per_second;
   out.access_log_format = desired.tenant.access_log_format;
   out.rules = rule_configs(desired.rules);
   out.users = user_configs(desired.users);
@@ -100,6 +109,8 @@ wire::ServerConfig server_config(const registry::DesiredServer& desired) {
   out.listen_port = static_cast<std::uint16_t>(row.listen_port);
   out.max_connections = row.max_connections;
   out.max_connections_per_client = row.max_connections_per_client;
+  out.requests_per_second = row.requests_per_second;
+  out.bandwidth_bytes_per_second = row.bandwidth_bytes_per_second;
   out.connection_timeout_ms = row.connection_timeout_ms;
   out.handshake_timeout_ms = row.handshake_timeout_ms;
   out.header_timeout_ms = row.header_timeout_ms;
@@ -114,6 +125,14 @@ wire::ServerConfig server_config(const registry::DesiredServer& desired) {
   out.proxy_protocol_from = row.proxy_protocol_from.value_or("");
   out.proxy_protocol_out = row.proxy_protocol_out;
   out.lb = row.lb;
+  out.health_type = row.health_type;
+  out.health_interval_ms = row.health_interval_ms;
+  out.health_timeout_ms = row.health_timeout_ms;
+  out.health_path = row.health_path;
+  out.health_status = row.health_status.value_or(0);
+  out.rise = row.rise;
+  out.fall = row.fall;
+  out.slow_start_ms = row.slow_start_ms;
   out.access_log = row.access_log;
   out.access_log_format = row.access_log_format.value_or("");
   out.config = registry::config_map(row.config);
@@ -133,16 +152,23 @@ struct Range {
 
 static constexpr Range ranges[] = {
     {"backlog", &registry::Server::backlog, 1, 65'535},
+    {"bandwidth_bytes_per_second", &registry::Server::bandwidth_bytes_per_second},
     {"body_timeout_ms", &registry::Server::body_timeout_ms},
     {"connection_timeout_ms", &registry::Server::connection_timeout_ms},
     {"drain_timeout_ms", &registry::Server::drain_timeout_ms},
+    {"fall", &registry::Server::fall, 1, 100},
     {"handshake_timeout_ms", &registry::Server::handshake_timeout_ms},
     {"header_timeout_ms", &registry::Server::header_timeout_ms},
+    {"health_interval_ms", &registry::Server::health_interval_ms, 100},
+    {"health_timeout_ms", &registry::Server::health_timeout_ms, 1},
     {"idle_timeout_ms", &registry::Server::idle_timeout_ms},
     {"keepalive_timeout_ms", &registry::Server::keepalive_timeout_ms},
     {"max_connections", &registry::Server::max_connections},
     {"max_connections_per_client", &registry::Server::max_connections_per_client},
+    {"requests_per_second", &registry::Server::requests_per_second},
     {"response_timeout_ms", &registry::Server::response_timeout_ms},
+    {"rise", &registry::Server::rise, 1, 100},
+    {"slow_start_ms", &registry::Server::slow_start_ms},
 };
 static_assert(std::ranges::is_sorted(ranges, {}, &Range::column));
 

@@ -27,7 +27,7 @@ bool parse_number(std::string_view text, T& out, int base) {
 }
 
 /// Field number `index` of a line whose fields are separated by spaces.
-std::string_view field(std::string_view line, int index) {
+std::string_view word_at(std::string_view line, int index) {
   for (int i = 0;; ++i) {
     line.remove_prefix(std::min(line.find_first_not_of(' '), line.size()));
     const auto length = std::min(line.find_first_of(" \n"), line.size());
@@ -80,14 +80,14 @@ std::string command_of(const std::string& process_folder) {
 }  // namespace
 
 std::optional<ListeningSocket> parse_listening_line(std::string_view line) {
-  const auto local = field(line, 1);
+  const auto local = word_at(line, 1);
   const auto colon = local.rfind(':');
   unsigned state = 0;
   ListeningSocket out;
-  if (colon == std::string_view::npos || !parse_number(field(line, 3), state, 16) ||
+  if (colon == std::string_view::npos || !parse_number(word_at(line, 3), state, 16) ||
       state != tcp_listen_state)
     return std::nullopt;
-  if (!parse_number(local.substr(colon + 1), out.port, 16) || !parse_number(field(line, 9), out.inode, 10))
+  if (!parse_number(local.substr(colon + 1), out.port, 16) || !parse_number(word_at(line, 9), out.inode, 10))
     return std::nullopt;
   out.address = decode_address(local.substr(0, colon));
   if (out.address.empty()) return std::nullopt;

@@ -70,11 +70,16 @@ static registry::ServerCounts counts_of(const wire::CounterTotals& totals) {
 }
 
 /// "0123456789ab.2.counters" -> "0123456789ab"; "" for any other name.
-static std::string incarnation_of(const std::filesystem::path& path) {
+static std::string incarnation_of(const std::filesystem::path& path, std::string_view suffix) {
   const std::string name = path.filename();
   const auto dot = name.find('.');
-  if (dot == std::string::npos || !name.ends_with(counter_suffix) || !is_id(name.substr(0, dot))) return {};
+  if (dot == std::string::npos || !name.ends_with(suffix) || !is_id(name.substr(0, dot))) return {};
   return name.substr(0, dot);
+}
+
+/// Where the names of a counter file stand.
+static std::filesystem::path names_of(std::filesystem::path counters) {
+  return counters.replace_extension(names_suffix);
 }
 
 Recorder::Recorder(Store& store, std::filesystem::path run_dir)
@@ -102,18 +107,35 @@ static bool has_path(const auto& files, const std::filesystem::path& path) {
 void Recorder::find_files() {
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator{run_dir_, error}) {
-    const std::string incarnation = incarnation_of(entry.path());
+    if (!incarnation_of(entry.path(), names_suffix).empty()) {
+      // Of a daemon that died between making, or removing, the one and the other.
+      std::filesystem::path counters = entry.path();
+      if (::access(counters.replace_extension(counter_suffix).c_str(), F_OK) != 0)
+        ::unlink(entry.path().c_str());
+      continue;
+    }
+    const std::string incarnation = incarnation_of(entry.path(), counter_suffix);
     if (incarnation.empty()) continue;
     if (const auto done = finished_.find(incarnation); done != finished_.end()) {
       const bool is_known = has_path(done->second.files, entry.path());
-      if (!is_known) done->second.files.push_back({.path = entry.path(), .fd = UniqueFd{}, .is_final = true});
+      if (!is_known)
+        done->second.files.push_back({.path = entry.path(), .fd = {}, .names = {}, .is_final = true});
       continue;
     }
     const auto known = lives_.find(incarnation);
     if (known != lives_.end() && has_path(known->second.files, entry.path())) continue;
     UniqueFd fd{::open(entry.path().c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)};
-    if (fd) lives_[incarnation].files.push_back({.path = entry.path(), .fd = std::move(fd)});
+    UniqueFd names{::open(names_of(entry.path()).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)};
+    if (fd && names)
+      lives_[incarnation].files.push_back(
+          {.path = entry.path(), .fd = std::move(fd), .names = std::move(names)});
   }
+}
+
+static bool is_locked(const auto& file) noexcept try {
+  return wire::counter_file_in_use(file.fd.get());
+} catch (const Error&) {
+  return false;
 }
 
 void Recorder::read(Life& life, bool is_live) {
@@ -128,21 +150,31 @@ void Recorder::read(Life& life, bool is_live) {
     if (file.is_final) continue;
     try {
       const bool is_free = !is_live && !wire::counter_file_in_use(file.fd.get());  // asked before it is read
-      for (const auto& totals : wire::read_counters(file.fd.get())) {
-        auto [at, is_new] =
-            life.seen.try_emplace(totals.server_id, wire::CounterTotals{.server_id = totals.server_id});
-        if (raise_to(at->second, totals, most) || std::exchange(life.is_false, true)) continue;
-        Logger{"recorder"}.error("a worker counts what it cannot have done",
-                                 field("path", file.path) + field("server", totals.server_id));
-      }
+      take(life, wire::read_counters(file.fd.get(), file.names.get()), most, file.path);
       file.is_final = is_free;
     } catch (const Error& error) {
-      if (is_live) continue;
+      if (is_live || is_locked(file)) continue;  // its worker goes on counting
       Logger{"recorder"}.error("a counter file is damaged",
                                field("path", file.path) + field("error", error.what()));
       file.is_final = true;
     }
   }
+}
+
+void Recorder::take(Life& life, const wire::CounterFileTotals& totals, std::uint64_t most,
+                    const std::string& path) {
+  const auto accuse = [&life, &path](const std::string& of) {
+    if (std::exchange(life.is_false, true)) return;
+    Logger{"recorder"}.error("a worker counts what it cannot have done",
+                             field("path", path) + field("of", of));
+  };
+  for (const auto& server : totals.servers) {
+    auto [at, is_new] =
+        life.seen.try_emplace(server.server_id, wire::CounterTotals{.server_id = server.server_id});
+    if (!raise_to(at->second, server, most)) accuse(server.server_id);
+  }
+  for (const auto& tally : totals.tallies)
+    if (!life.tallies.take(tally, most)) accuse(tally.name);
 }
 
 bool Recorder::is_final(const Life& life) const {
@@ -165,6 +197,7 @@ void Recorder::flush(const std::map<std::string, std::string>& live) {
   if (!has_loaded_) return;
   find_files();
   std::map<std::string, std::vector<registry::ServerCounts>> changed;
+  std::map<std::string, std::vector<registry::TallyCounts>> tallied;
   std::vector<std::string> final_ones;
   std::vector<std::string> new_ones;
   for (auto& [incarnation, life] : lives_) {
@@ -175,9 +208,11 @@ void Recorder::flush(const std::map<std::string, std::string>& live) {
     if (!life.registered) new_ones.push_back(incarnation);
     if (!is_live && is_final(life)) final_ones.push_back(incarnation);
     if (auto rows = changes(life); !rows.empty()) changed.emplace(incarnation, std::move(rows));
+    if (auto rows = life.tallies.changes(); !rows.empty()) tallied.emplace(incarnation, std::move(rows));
   }
   const auto new_rates = rates();
-  if (!changed.empty() || !new_ones.empty() || !final_ones.empty() || !new_rates.empty()) {
+  if (!changed.empty() || !tallied.empty() || !new_ones.empty() || !final_ones.empty() ||
+      !new_rates.empty()) {
     const bool is_written = store_.write([&](Database& db) {
       for (const std::string& id : new_ones) {
         const Life& life = lives_[id];
@@ -187,11 +222,13 @@ void Recorder::flush(const std::map<std::string, std::string>& live) {
                                        .started_at = now_text()});
       }
       for (const auto& [id, rows] : changed) registry::put_counts(db, id, rows);
+      for (const auto& [id, rows] : tallied) registry::put_tallies(db, id, rows);
       registry::put_rates(db, new_rates);
     });
     if (!is_written) return;
     for (const std::string& id : new_ones) lives_[id].registered = true;
     for (const auto& [id, rows] : changed) lives_[id].written = lives_[id].seen;
+    for (const auto& [id, rows] : tallied) lives_[id].tallies.note_written();
   }
   // One by one: counts that cannot be added up must not hold up those of others.
   for (const std::string& id : final_ones)
@@ -204,7 +241,10 @@ void Recorder::flush(const std::map<std::string, std::string>& live) {
 void Recorder::unlink_finished() {
   if (finished_.empty()) return;
   for (auto& [incarnation, life] : finished_)
-    for (const File& file : life.files) ::unlink(file.path.c_str());
+    for (const File& file : life.files) {
+      ::unlink(file.path.c_str());
+      ::unlink(names_of(file.path).c_str());
+    }
   const bool is_written = store_.write([this](Database& db) {
     for (const auto& [incarnation, life] : finished_) registry::remove_incarnation(db, incarnation);
   });

@@ -10,6 +10,7 @@
 
 #include "lib/base/unique_fd.h"
 #include "lib/daemon/store.h"
+#include "lib/daemon/tally_ledger.h"
 #include "lib/registry/accounting.h"
 #include "lib/wire/counters.h"
 
@@ -39,6 +40,7 @@ class Recorder {
   struct File {
     std::string path;
     UniqueFd fd;
+    UniqueFd names;         ///< of its entries
     bool is_final = false;  ///< its worker is gone, and it was read after that
   };
   /// One life of a worker.
@@ -50,6 +52,7 @@ class Recorder {
     std::vector<File> files;
     std::map<std::string, wire::CounterTotals> seen;     ///< by server; only ever grow
     std::map<std::string, wire::CounterTotals> written;  ///< as in the registry
+    TallyLedger tallies;
   };
   struct Sums {
     std::uint64_t requests = 0;
@@ -58,6 +61,7 @@ class Recorder {
 
   void find_files();
   void read(Life& life, bool is_live);
+  void take(Life& life, const wire::CounterFileTotals& totals, std::uint64_t most, const std::string& path);
   bool is_final(const Life& life) const;
   std::vector<registry::ServerCounts> changes(const Life& life) const;
   std::vector<registry::ServerRate> rates();

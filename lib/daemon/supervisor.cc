@@ -1,6 +1,7 @@
 #include "lib/daemon/supervisor.h"
 
 #include <algorithm>
+#include <asio/steady_timer.hpp>
 #include <utility>
 
 #include "lib/base/time.h"
@@ -34,10 +35,15 @@ void Supervisor::reconcile() {
   Logger{"supervisor"}.debug("reconcile", field("servers", std::ssize(desired->servers)));
   settings_ = desired->settings;
   const auto former = std::exchange(tenants_, {});
-  group_threads_.clear();
+  group_resources_.clear();
   for (auto& tenant : desired->tenants) {
-    std::int64_t& threads = group_threads_[tenant.tenant.group()];
-    threads = std::max(threads, tenant.tenant.worker_threads);
+    auto [at, is_first] = group_resources_.try_emplace(tenant.tenant.group());
+    Resources& all = at->second;
+    all.threads = std::max(all.threads, tenant.tenant.worker_threads);
+    const std::int64_t memory = tenant.tenant.memory_limit_bytes;
+    all.memory_limit_bytes = memory == 0 || (!is_first && all.memory_limit_bytes == 0)
+                                 ? 0  // one that is not limited limits nobody
+                                 : all.memory_limit_bytes + memory;
     tenants_.emplace(tenant.tenant.id, std::move(tenant));
   }
   for (auto& [id, server] : servers_) server.removed = true;
@@ -91,8 +97,8 @@ void Supervisor::expire_users() {
 void Supervisor::tick() {
   expire_users();
   const auto now = steady_clock::now();
-  bool is_unwritten = !events_.empty() || !refusals_.empty() || !certificates_.news().empty() ||
-                      !dirty_workers_.empty() || !removed_workers_.empty();
+  bool is_unwritten = !events_.empty() || backends_.has_news() || !refusals_.empty() ||
+                      !certificates_.news().empty() || !dirty_workers_.empty() || !removed_workers_.empty();
   for (auto& [id, server] : servers_) {
     is_unwritten = is_unwritten || server.dirty;
     if (!server.retry_at || now < *server.retry_at || !server.is_wanted() || is_shutting_down()) continue;
@@ -146,6 +152,33 @@ void Supervisor::refresh_workers() {
   for (const auto& worker : workers_) {
     if (worker->is_retiring()) continue;
     worker->send(wire::FrameType::status, "{}");
+  }
+}
+
+void Supervisor::refresh_checks() {
+  std::set<Worker*> checking;
+  for (const auto& [id, server] : servers_)
+    if (server.worker && server.config && server.config->server.health_type != "none")
+      checking.insert(server.worker);
+  for (Worker* worker : checking) worker->send(wire::FrameType::status, "{}");
+}
+
+void Supervisor::check_backends(std::function<void()> then) {
+  // The last copy to go calls it, since workers that die answer as well; or the time is over.
+  constexpr std::chrono::seconds patience{10};
+  const auto said = std::make_shared<bool>(false);
+  const auto once = [said, then = std::move(then)] {
+    if (!std::exchange(*said, true)) then();
+  };
+  const auto timer = std::make_shared<asio::steady_timer>(io_, patience);
+  timer->async_wait([once, timer](const asio::error_code& error) {
+    if (!error) once();
+  });
+  const std::shared_ptr<void> all{nullptr, [once, timer](void*) { timer->cancel(), once(); }};
+  for (const auto& worker : workers_) {
+    if (worker->is_retiring() || !worker->is_up()) continue;
+    const auto seq = expect(*worker, [all](const std::string&) {});
+    worker->send(wire::FrameType::check, to_json(wire::CheckFrame{.seq = seq}));
   }
 }
 
@@ -233,8 +266,7 @@ std::vector<HealthTarget> Supervisor::health_targets() const {
                         .tls = server.config->server.tls.enabled};
     if (target.tls) target.certificate_end = certificates_.expiry(id);
     for (const auto& backend : server.desired.backends) {
-      const auto state = backend_states_.find(backend.id);
-      if (state != backend_states_.end() && state->second == "down") ++target.backends_down;
+      if (backends_.state_of(backend) == "down") ++target.backends_down;
     }
     out.push_back(std::move(target));
   }

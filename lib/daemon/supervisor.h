@@ -12,6 +12,7 @@
 #include "lib/base/log.h"
 #include "lib/base/server_type.h"
 #include "lib/daemon/access_logs.h"
+#include "lib/daemon/backend_ledger.h"
 #include "lib/daemon/certificates.h"
 #include "lib/daemon/managed_server.h"
 #include "lib/daemon/paths.h"
@@ -91,6 +92,11 @@ class Supervisor final : public WorkerEvents {
   void refresh_files();
   /// Asks the workers for their figures; they are written with the next state.
   void refresh_workers();
+  /// Asks those that check backends what they found.
+  void refresh_checks();
+  /// Checks all backends that are checked at all; `then` is called once, when the results are known or will
+  /// not come.
+  void check_backends(std::function<void()> then);
 
   /// Stops everything, draining at most the drain timeout (`now`: not at all), then calls `done`.
   void shut_down(bool now, std::function<void()> done);
@@ -148,8 +154,9 @@ class Supervisor final : public WorkerEvents {
     std::size_t count = 0;
     std::size_t refusals = 0;
   };
-  struct BackendNews {
-    std::string state, error;
+  struct Resources {
+    std::int64_t threads = 0;             ///< 0 = automatic
+    std::int64_t memory_limit_bytes = 0;  ///< 0 = unlimited
   };
 
   // supervisor_servers.cc: one server
@@ -206,7 +213,7 @@ class Supervisor final : public WorkerEvents {
 
   registry::Settings settings_;
   std::map<std::string, registry::DesiredTenant> tenants_;
-  std::map<std::string, std::int64_t> group_threads_;
+  std::map<std::string, Resources> group_resources_;  ///< what the tenants of a worker group ask for
   std::map<std::string, ManagedServer> servers_;
   std::vector<std::unique_ptr<Worker>> workers_;  ///< retiring ones too
   std::map<Worker*, std::set<std::string>> config_queue_;
@@ -229,8 +236,8 @@ class Supervisor final : public WorkerEvents {
   std::vector<PendingEvent> events_;
   std::vector<registry::Refusal> refusals_;
   std::map<std::string, Talk> talk_;  ///< by worker group
-  std::map<std::string, BackendNews> backend_news_;
-  std::map<std::string, std::string> backend_states_;
+  BackendLedger backends_;
+  std::set<std::string> asks_;              ///< workers, by group, to be asked for their status
   std::optional<std::string> next_expiry_;  ///< when the next user may not log in any more
   bool is_turn_scheduled_ = false;
   bool has_read_ = false;

@@ -32,6 +32,9 @@ void Supervisor::turn() {
     }
   }
   tell_own_ports();
+  for (const auto& worker : workers_)
+    if (asks_.contains(worker->spec().group)) worker->send(wire::FrameType::status, "{}");
+  asks_.clear();
   write_states();
   forget_removed();
   if (!is_shutting_down()) retire_unused();
@@ -86,7 +89,7 @@ void Supervisor::write_states() {
   const bool has_dirty_server =
       std::ranges::any_of(servers_, [](const auto& entry) { return entry.second.dirty; });
   if (!has_dirty_server && events_.empty() && workers.empty() && removed_workers_.empty() &&
-      backend_news_.empty() && refusals_.empty() && certificates_.news().empty()) {
+      !backends_.has_news() && refusals_.empty() && certificates_.news().empty()) {
     dirty_workers_.clear();
     return;
   }
@@ -98,19 +101,18 @@ void Supervisor::write_states() {
     for (const auto& refusal : refusals_) registry::add_refusal(db, refusal);
     for (const std::string& group : removed_workers_) registry::remove_worker(db, group);
     for (const auto& row : workers) registry::put_worker(db, row);
-    for (const auto& [id, news] : backend_news_) registry::put_backend_state(db, id, news.state, news.error);
+    for (const auto& result : backends_.news()) registry::put_backend_result(db, result);
     for (const auto& [id, facts] : certificates_.news()) registry::put_cert_facts(db, id, facts);
   });
   if (!is_written) return;
   for (auto& [id, server] : servers_) server.dirty = false;
-  for (const auto& [id, news] : backend_news_) backend_states_[id] = news.state;
   for (const std::string& group : removed_workers_) written_workers_.erase(group);
   for (const auto& row : workers) written_workers_.insert_or_assign(row.worker_group, row);
   events_.clear();
   refusals_.clear();
   dirty_workers_.clear();
   removed_workers_.clear();
-  backend_news_.clear();
+  backends_.note_written();
   certificates_.clear_news();
 }
 

@@ -17,9 +17,11 @@ static constexpr milliseconds long_absence{1'000};
 
 WorkerSpec Supervisor::spec_of(const ManagedServer& server) const {
   const auto& tenant = tenant_of(server)->tenant;
-  const auto threads = group_threads_.find(tenant.group());
-  const bool says = threads != group_threads_.end() && threads->second > 0;
-  return {.group = tenant.group(), .threads = says ? threads->second : options_.threads};
+  const auto found = group_resources_.find(tenant.group());
+  const Resources all = found == group_resources_.end() ? Resources{} : found->second;
+  return {.group = tenant.group(),
+          .threads = all.threads > 0 ? all.threads : options_.threads,
+          .memory_limit_bytes = all.memory_limit_bytes};
 }
 
 Worker& Supervisor::worker_for(const WorkerSpec& spec) {
@@ -49,6 +51,22 @@ void Supervisor::queue_config(ManagedServer& server) {
   schedule_turn();
 }
 
+/// Where rules, users and backends count in that worker.
+static void name_tallies(CounterSegments& counters, wire::WorkerConfig& frame) {
+  const auto name_rules = [&counters](std::vector<wire::RuleConfig>& rules) {
+    for (wire::RuleConfig& rule : rules) rule.tally = counters.tally_of(TallyKind::acl, rule.id);
+  };
+  for (wire::TenantConfig& tenant : frame.tenants) {
+    name_rules(tenant.rules);
+    for (wire::UserConfig& user : tenant.users) user.tally = counters.tally_of(TallyKind::user, user.id);
+  }
+  for (wire::ServerConfig& server : frame.servers) {
+    name_rules(server.rules);
+    for (wire::BackendConfig& backend : server.backends)
+      backend.tally = counters.tally_of(TallyKind::backend, backend.id);
+  }
+}
+
 void Supervisor::send_configs(Worker& worker, const std::set<std::string>& ids) {
   wire::WorkerConfig frame;
   std::set<std::string> tenants;
@@ -70,6 +88,7 @@ void Supervisor::send_configs(Worker& worker, const std::set<std::string>& ids) 
     frame.servers.push_back(server.config->server);
   }
   if (frame.servers.empty()) return;
+  name_tallies(worker.counters(), frame);
   worker.pass_counters();
   for (const std::string& tenant : tenants)
     if (logs_sent_[&worker].insert(tenant).second) send_log(worker, tenant);
@@ -158,10 +177,6 @@ void Supervisor::on_worker_ack(Worker& worker, const wire::Ack& ack) {
 /// What waits for a file that cannot be written.
 static constexpr std::size_t most_pending = 20'000;
 
-static bool has_backend(const registry::DesiredServer& server, std::string_view id) {
-  return std::ranges::any_of(server.backends, [id](const registry::Backend& one) { return one.id == id; });
-}
-
 /// A bound on what one worker can make us do.
 bool Supervisor::may_say_more(const Worker& worker) {
   constexpr std::chrono::seconds window{10};
@@ -210,16 +225,17 @@ void Supervisor::on_worker_event(Worker& worker, const wire::Event& event) {
     if (found != servers_.end()) take_refusal(worker, found->second.desired.server, event);
     return;
   }
+  std::string detail = event.detail;
   if (event.kind == "backend_up" || event.kind == "backend_down") {
-    const bool is_up = event.kind == "backend_up";
-    if (found == servers_.end() || !has_backend(found->second.desired, event.detail)) return;
-    backend_news_[event.detail] = {.state = is_up ? "up" : "down", .error = is_up ? "" : "not reachable"};
+    if (found != servers_.end()) detail = backends_.take_event(found->second.desired, event);
+    if (found == servers_.end() || detail.empty()) return;
+    asks_.insert(worker.spec().group);  // for the check that found it
   }
-  Logger{"supervisor"}.info(
-      "worker event", field("kind", event.kind) + field("server", reference) + field("detail", event.detail));
+  Logger{"supervisor"}.info("worker event",
+                            field("kind", event.kind) + field("server", reference) + field("detail", detail));
   const std::string tenant = found == servers_.end() ? "" : found->second.desired.server.tenant;
   if (events_.size() >= most_pending) return;
-  events_.push_back({.kind = event.kind, .tenant = tenant, .object = reference, .detail = event.detail});
+  events_.push_back({.kind = event.kind, .tenant = tenant, .object = reference, .detail = detail});
   schedule_turn();
 }
 
@@ -247,7 +263,18 @@ void Supervisor::replace(Worker& worker) {
 }
 
 void Supervisor::on_worker_status(Worker& worker, const wire::WorkerStatus& status) {
-  status_[worker.spec().group] = status;
+  if (!may_say_more(worker)) return worker.kill("it says more than a worker has to say");
+  for (const wire::BackendStatus& backend : status.backends) {
+    const auto found = servers_.find(backend.server_id);
+    if (found == servers_.end()) continue;
+    const auto* owner = tenant_of(found->second);
+    if (owner != nullptr && owner->tenant.group() == worker.spec().group)
+      backends_.take_status(found->second.desired, backend);
+  }
+  if (!status.is_part) {
+    status_[worker.spec().group] = status;
+    status_[worker.spec().group].backends.clear();
+  }
   dirty_workers_.insert(worker.spec().group);
   schedule_turn();
 }

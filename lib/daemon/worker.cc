@@ -171,6 +171,7 @@ void Worker::handle(wire::Frame frame) {
     case wire::FrameType::unlisten:
     case wire::FrameType::drain:
     case wire::FrameType::own_ports:
+    case wire::FrameType::check:
     case wire::FrameType::probe:
     case wire::FrameType::resolver:
     case wire::FrameType::counters:

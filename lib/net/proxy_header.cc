@@ -176,6 +176,10 @@ ProxyParse parse_proxy_header(std::string_view in, ProxyHeader& out) noexcept {
   return in.front() == v2_signature.front() ? parse_v2(in, out) : parse_v1(in, out);
 }
 
+std::string write_local_proxy_header(int version) {
+  return version == 1 ? "PROXY UNKNOWN\r\n" : std::string{v2_signature} + std::string("\x20\0\0\0", 4);
+}
+
 std::string write_proxy_header(int version, const Endpoint& source, const Endpoint& destination) {
   const bool v4 = source.address.is_v4() && destination.address.is_v4();
   const IpAddress from = v4 ? source.address : mapped(source.address);

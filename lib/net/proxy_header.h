@@ -30,5 +30,7 @@ ProxyParse parse_proxy_header(std::string_view in, ProxyHeader& out) noexcept;
 /// The header that tells of a connection from `source` to `destination`. `version` is 1 or 2. Addresses of
 /// two families are both told as IPv6.
 std::string write_proxy_header(int version, const Endpoint& source, const Endpoint& destination);
+/// The header of a connection that is nobody's but ours: LOCAL, in version 1 UNKNOWN.
+std::string write_local_proxy_header(int version);
 
 }  // namespace arcus

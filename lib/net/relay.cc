@@ -19,13 +19,14 @@ bool RelayHandler::on_client_bytes(std::string_view) { return false; }
 void Relay::start(Stream& client, Stream backend, std::string_view client_bytes,
                   std::string_view backend_bytes, std::chrono::milliseconds idle) {
   backend_stream_ = std::move(backend);
-  client_ = Side{.stream = &client};
-  backend_ = Side{.stream = &backend_stream_};
+  client_ = Side{.stream = &client, .throttle = client_.throttle};
+  backend_ = Side{.stream = &backend_stream_, .throttle = backend_.throttle};
   client_.stream->set_handler(this);
   backend_.stream->set_handler(this);
   if (listens_ && !client_bytes.empty()) listens_ = handler_.on_client_bytes(client_bytes);
   client_.backlog.keep(client_bytes);
   backend_.backlog.keep(backend_bytes);
+  if (throttles_ != nullptr) client_.throttle->charge(client_bytes.size());
   idle_ = &context_.deadlines.of(idle);
   idle_->arm(deadline_);
   failure_ = Reason::ok;
@@ -38,6 +39,7 @@ void Relay::start(Stream& client, Stream backend, std::string_view client_bytes,
 void Relay::stop() noexcept {
   unqueue();
   deadline_.disarm();
+  drop_throttles();
   give_pipe(client_);
   give_pipe(backend_);
   if (client_.stream != nullptr) client_.stream->reset();
@@ -52,6 +54,7 @@ void Relay::on_ready(Stream&) {
 }
 
 void Relay::on_deadline(Deadline&) {
+  if (throttles_ != nullptr && throttles_->is_waiting()) return idle_->arm(deadline_);
   end_idle(backend_, client_);
   end_idle(client_, backend_);
   finish(Reason::idle_timeout);
@@ -78,6 +81,8 @@ void Relay::run() {
     handler_.on_relayed(std::exchange(client_.moved, 0), std::exchange(backend_.moved, 0));
     idle_->arm(deadline_);
   }
+  if (throttles_ != nullptr) [[unlikely]]
+    throttles_->settle();
   if (forth == Flow::failed || back == Flow::failed) {
     finish(failure_);
   } else if (client_.finished && backend_.finished) {
@@ -98,6 +103,8 @@ Relay::Flow Relay::pump(Side& from, Side& to) {
   if (from.finished) return Flow::waiting;
   std::size_t budget = turn_budget;
   Flow flow = Flow::waiting;
+  if (from.throttle != nullptr) [[unlikely]]
+    resume_bulk(from, to);
   if (!from.pipe) flow = copy(from, to, budget);
   if (from.pipe && flow == Flow::waiting) flow = splice(from, to, budget);
   if (flow != Flow::waiting || !from.ended || !from.backlog.empty() || from.piped() > 0) return flow;
@@ -114,10 +121,13 @@ Relay::Flow Relay::copy(Side& from, Side& to, std::size_t& budget) {
   }
   while (!from.ended && from.stream->readable() && to.stream->writable()) {
     if (budget == 0) return Flow::busy;
-    const IoResult got = from.stream->read(context_.scratch);
+    const std::span<char> room = context_.scratch.first(may_read(from, context_.scratch.size()));
+    if (room.empty()) return Flow::waiting;
+    const IoResult got = from.stream->read(room);
     if (got.status == IoStatus::failed) return fail(from);
     if (got.status == IoStatus::ended) from.ended = true;
     if (got.status != IoStatus::ok) break;
+    if (from.throttle != nullptr) from.throttle->use(got.bytes);
     if (listens_ && &from == &client_) [[unlikely]]
       listens_ = handler_.on_client_bytes({context_.scratch.data(), got.bytes});
     const IoResult sent = to.stream->write({context_.scratch.data(), got.bytes});
@@ -126,13 +136,14 @@ Relay::Flow Relay::copy(Side& from, Side& to, std::size_t& budget) {
     // Tiny records cost as much as full ones.
     const std::size_t cost = from.stream->layer() ? context_.scratch.size() : got.bytes;
     budget -= std::min(budget, cost);
-    const bool full = got.bytes == context_.scratch.size();
+    const bool full = got.bytes == room.size();
     from.full_reads = full ? static_cast<std::uint8_t>(std::min(from.full_reads + 1, 100)) : std::uint8_t{0};
     if (sent.bytes < got.bytes) {
       from.backlog.keep({context_.scratch.data() + sent.bytes, got.bytes - sent.bytes});
       break;
     }
-    if (from.full_reads < bulk_after || from.stream->layer() || to.stream->layer()) continue;
+    const bool is_heard = listens_ && &from == &client_;
+    if (from.full_reads < bulk_after || from.stream->layer() || to.stream->layer() || is_heard) continue;
     from.pipe = context_.pipes.take();
     if (from.pipe) break;
   }
@@ -149,19 +160,22 @@ Relay::Flow Relay::splice(Side& from, Side& to, std::size_t& budget) {
     if (from.ended || !from.stream->readable()) break;
     if (budget == 0) return Flow::busy;
     if (!to.stream->writable()) return Flow::waiting;
-    if (fill_pipe(from) == Flow::failed) return Flow::failed;
+    const std::size_t most = may_read(from, from.pipe->capacity);
+    if (most == 0) break;
+    if (fill_pipe(from, most) == Flow::failed) return Flow::failed;
   }
-  // Drained: a waiting session holds no pipe. It takes one again after the next full read.
+  // A waiting session holds no pipe. When it is drained it takes one again after the next full read.
   give_pipe(from);
-  from.full_reads = bulk_after - 1;
+  if (!from.stream->readable()) from.full_reads = bulk_after - 1;
   return Flow::waiting;
 }
 
-Relay::Flow Relay::fill_pipe(Side& from) {
+Relay::Flow Relay::fill_pipe(Side& from, std::size_t most) {
   Pipe& pipe = *from.pipe;
-  const ssize_t n = socket::splice(from.stream->fd(), pipe.write_end.get(), pipe.capacity);
+  const ssize_t n = socket::splice(from.stream->fd(), pipe.write_end.get(), most);
   if (n > 0) {
     pipe.held = static_cast<std::size_t>(n);
+    if (from.throttle != nullptr) from.throttle->use(pipe.held);
   } else if (n == 0) {
     from.ended = true;
   } else if (errno == EAGAIN) {
@@ -188,6 +202,33 @@ Relay::Flow Relay::drain_pipe(Side& from, Side& to) {
     }
   }
   return Flow::waiting;
+}
+
+void Relay::set_throttles(ThrottlePair* throttles) noexcept {
+  throttles_ = throttles;
+  client_.throttle = throttles != nullptr ? &throttles->from_client : nullptr;
+  backend_.throttle = throttles != nullptr ? &throttles->to_client : nullptr;
+  if (throttles != nullptr) throttles->set_waiter(*this);
+  if (is_active() && !over_) context_.poller.defer(*this);  // what waited may have its turn
+}
+
+void Relay::drop_throttles() noexcept {
+  if (throttles_ == nullptr) return;
+  throttles_->cancel();
+  throttles_ = nullptr;
+  client_.throttle = backend_.throttle = nullptr;
+}
+
+std::size_t Relay::may_read(const Side& from, std::size_t most) {
+  return from.throttle == nullptr ? most : from.throttle->lease(most);
+}
+
+/// What was bulk before it had to wait still is.
+void Relay::resume_bulk(Side& from, const Side& to) {
+  const bool is_heard = listens_ && &from == &client_;
+  const bool plain = !from.stream->layer() && !to.stream->layer() && !is_heard;
+  if (!from.pipe && from.full_reads >= bulk_after && from.backlog.empty() && plain && !from.ended)
+    from.pipe = context_.pipes.take();
 }
 
 bool Relay::pass_end(Side& from, Side& to) {

@@ -12,6 +12,7 @@
 #include "lib/net/deadline.h"
 #include "lib/net/pipe_pool.h"
 #include "lib/net/stream.h"
+#include "lib/net/throttle.h"
 
 namespace arcus {
 
@@ -46,6 +47,8 @@ class Relay final : private StreamHandler, private DeadlineHandler, private Defe
              std::chrono::milliseconds idle);
   /// Before start(): the handler hears what the client says first.
   void listen() noexcept { listens_ = true; }
+  /// What bounds its bytes per second from now on, which outlives the relay; nullptr = nothing. At any time.
+  void set_throttles(ThrottlePair* throttles) noexcept;
   /// Closes both at once (RST), without on_relay_done.
   void stop() noexcept;
   bool is_active() const noexcept { return idle_ != nullptr; }
@@ -59,7 +62,8 @@ class Relay final : private StreamHandler, private DeadlineHandler, private Defe
     Stream* stream = nullptr;
     Backlog backlog;             ///< read from this side, not yet taken by the other
     std::unique_ptr<Pipe> pipe;  ///< while splicing
-    std::size_t moved = 0;       ///< delivered since on_relayed was last called
+    Throttle* throttle = nullptr;
+    std::size_t moved = 0;  ///< delivered since on_relayed was last called
     std::uint8_t full_reads = 0;
     bool ended = false;     ///< FIN read
     bool finished = false;  ///< and passed on
@@ -72,15 +76,19 @@ class Relay final : private StreamHandler, private DeadlineHandler, private Defe
   void on_deferred() override;
   void run();
   Flow pump(Side& from, Side& to);
+  /// How many bytes may be read from that side now; 0 = its throttle runs us when some may.
+  static std::size_t may_read(const Side& from, std::size_t most);
+  void resume_bulk(Side& from, const Side& to);
   Flow copy(Side& from, Side& to, std::size_t& budget);
   Flow splice(Side& from, Side& to, std::size_t& budget);
-  Flow fill_pipe(Side& from);
+  Flow fill_pipe(Side& from, std::size_t most);
   Flow drain_pipe(Side& from, Side& to);
   Flow fail(const Side& side) noexcept;
   bool pass_end(Side& from, Side& to);
   static bool is_lost(const Side& side) noexcept;
   void end_idle(Side& from, Side& to) noexcept;
   void give_pipe(Side& side) noexcept;
+  void drop_throttles() noexcept;
   void finish(Reason reason);
 
   NetContext& context_;
@@ -91,6 +99,7 @@ class Relay final : private StreamHandler, private DeadlineHandler, private Defe
   Deadline deadline_{*this};
   DeadlineList* idle_ = nullptr;  ///< null = not active
   Reason failure_ = Reason::ok;
+  ThrottlePair* throttles_ = nullptr;
   bool listens_ = false;
   bool starting_ = false;
   bool over_ = false;  ///< the outcome is failure_; on_relay_done waits for on_deferred

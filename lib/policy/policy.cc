@@ -66,6 +66,7 @@ static int read_minute(std::string_view text) {
 Policy::Rule Policy::read(const RuleText& text, bool of_tenant) try {
   Rule rule;
   rule.number = text.number;
+  rule.tally = text.tally;
   rule.allow = text.allow;
   rule.of_tenant = of_tenant;
   rule.user = text.user;
@@ -207,6 +208,7 @@ Decision Policy::decided_by(const Rule& rule) const noexcept {
   return {.verdict = rule.allow ? Verdict::allow : Verdict::deny,
           .reason = rule.allow ? Reason::ok : Reason::acl_denied,
           .rule = rule.number,
+          .tally = rule.tally,
           .scope = rule.of_tenant ? "tenant" : "server",
           .opens_guard = rule.allow && rule.destination.has_value()};
 }

@@ -28,6 +28,7 @@ struct RuleText {
   std::int64_t port_last = 0;  ///< 0 = any port
   std::string method;          ///< one or several, with commas
   std::string time_window;     ///< "08:00-18:00", UTC; may pass midnight
+  std::uint32_t tally = 0;     ///< where its hits are counted; passed on in Decision
 };
 
 /// What is asked for. Views need to live only for the call.
@@ -51,6 +52,7 @@ struct Decision {
   Verdict verdict = Verdict::allow;
   Reason reason = Reason::ok;           ///< acl_denied or destination_denied with `deny`
   std::int64_t rule = 0;                ///< number of the rule that decided; 0 = none did
+  std::uint32_t tally = 0;              ///< of that rule
   bool closed_door = false;             ///< with acl_denied: allow rules name clients, none of them this one
   std::string_view scope;               ///< "server" or "tenant", whose rule that was
   bool opens_guard = false;             ///< an allow rule with a destination covers the address
@@ -86,6 +88,7 @@ class Policy {
  private:
   struct Rule {
     std::int64_t number = 0;
+    std::uint32_t tally = 0;
     bool allow = false;
     bool of_tenant = false;
     std::optional<Cidr> client;

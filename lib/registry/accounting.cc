@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 
 #include "lib/base/time.h"
+#include "lib/registry/tallies.h"
 
 namespace arcus::registry {
 
@@ -69,7 +70,7 @@ static void put_row(Database& db, std::string_view incarnation, const ServerCoun
         c.server_id, incarnation, reason, n(count));
 }
 
-static bool is_live(Database& db, std::string_view incarnation) {
+bool is_live(Database& db, std::string_view incarnation) {
   return db.query("SELECT 1 FROM worker_incarnation WHERE incarnation = ? AND folded = 0", incarnation)
       .step();
 }
@@ -174,6 +175,7 @@ void fold_incarnation(Database& db, std::string_view incarnation) {
   auto st = db.query("SELECT server_id FROM server_counter WHERE incarnation = ?", incarnation);
   while (st.step()) servers.push_back(st.column<std::string>(0));
   for (const std::string& server : servers) fold_server(db, server, incarnation);
+  fold_tallies(db, incarnation);
   retire_removed_servers(db);
 }
 

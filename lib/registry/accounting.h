@@ -22,6 +22,8 @@ struct Incarnation {
 };
 void add_incarnation(Database& db, const Incarnation& row);
 std::vector<Incarnation> list_incarnations(Database& db);
+/// Known, and not folded.
+bool is_live(Database& db, std::string_view incarnation);
 /// After the file of a folded incarnation is unlinked.
 void remove_incarnation(Database& db, std::string_view incarnation);
 

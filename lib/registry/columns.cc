@@ -21,24 +21,35 @@ static constexpr std::array<std::string_view, 4> proxy_protocols_in{"any", "off"
 static constexpr std::array<std::string_view, 3> proxy_protocols_out{"off", "v1", "v2"};
 static constexpr std::array<std::string_view, 4> roles{"origin", "parent_http", "parent_https",
                                                        "parent_socks5"};
+static constexpr std::array<std::string_view, 4> health_types{"http", "none", "tcp", "tls"};
 static constexpr std::array<std::string_view, 2> tls_versions{"1.2", "1.3"};
 static constexpr std::array<std::string_view, 3> verifications{"ca", "full", "none"};
 static constexpr std::int64_t day_ms = 86'400'000;
+static constexpr std::int64_t max_requests = 1'000'000;
+static constexpr std::int64_t max_memory = std::int64_t{1} << 40;
+static constexpr std::int64_t max_bandwidth = 100'000'000'000;
 
-static constexpr std::array<Column, 9> tenant_table{{
+static constexpr std::array<Column, 12> tenant_table{{
     {"access_log_format", Kind::choice, "form of access records", 0, 0, false, log_formats},
+    {"bandwidth_bytes_per_second", Kind::size,
+     "bytes per second, both ways together, as clients see them; 0 = unlimited", 0, max_bandwidth},
     {"description", Kind::text, "free text"},
     {"enabled", Kind::boolean, "false suspends all servers of the tenant"},
     {"labels", Kind::json, "labels as a JSON object"},
     {"max_connections", Kind::integer, "connections at once over all servers; 0 = unlimited"},
     {"max_connections_per_client", Kind::integer, "connections at once from one address; 0 = unlimited"},
     {"max_servers", Kind::integer, "servers it may register; 0 = unlimited"},
+    {"memory_limit_bytes", Kind::size,
+     "memory of its worker, of a group's the sum of all; nobody new past nine tenths; 0 = unlimited", 0,
+     max_memory},
+    {"requests_per_second", Kind::rate,
+     "requests (http, https), else connections, per second over all servers; 0 = unlimited", 0, max_requests},
     {"worker_group", Kind::name, "share a worker with the tenants of that group", 0, 0, true},
     {"worker_threads", Kind::integer, "data threads of its worker; 0 = automatic", 0, 8},
 }};
 static_assert(std::ranges::is_sorted(tenant_table, {}, &Column::key));
 
-static constexpr std::array<Column, 38> server_table{{
+static constexpr std::array<Column, 48> server_table{{
     {"access_log", Kind::boolean, "write access records"},
     {"access_log_format", Kind::choice, "form of access records; unset = the tenant's", 0, 0, true,
      log_formats},
@@ -48,6 +59,8 @@ static constexpr std::array<Column, 38> server_table{{
      "basic: clients log in as a user of the tenant; mtls: their certificate says who they are", 0, 0, false,
      auths},
     {"backlog", Kind::integer, "connections waiting to be accepted", 1, 65'535},
+    {"bandwidth_bytes_per_second", Kind::size,
+     "bytes per second, both ways together, as clients see them; 0 = unlimited", 0, max_bandwidth},
     {"body_timeout_ms", Kind::duration_ms, "longest pause inside a body", 1, day_ms},
     {"cert", Kind::text, "certificates by name, separated by commas; instead of tls_cert_path", 0, 0, true},
     {"client_auth", Kind::choice, "client certificates in TLS", 0, 0, false, client_auths},
@@ -59,9 +72,17 @@ static constexpr std::array<Column, 38> server_table{{
     {"drain_timeout_ms", Kind::duration_ms, "how long connections may take to end on stop", 0, day_ms},
     {"enable_tls", Kind::boolean, "serve TLS (types that do)"},
     {"enabled", Kind::boolean, "false takes the server out of service, its port is free for others"},
+    {"fall", Kind::integer, "failures in a row until a backend counts as down", 1, 100},
     {"handshake_timeout_ms", Kind::duration_ms, "PROXY header and TLS together, then SOCKS or hello", 1,
      day_ms},
     {"header_timeout_ms", Kind::duration_ms, "a request head must be complete in this time", 1, day_ms},
+    {"health_interval_ms", Kind::duration_ms, "between two checks of a backend; 2 s while in question", 100,
+     day_ms},
+    {"health_path", Kind::text, "what http checks ask for"},
+    {"health_status", Kind::integer, "status that is good; unset = 200 to 399", 100, 599, true},
+    {"health_timeout_ms", Kind::duration_ms, "a check must end in this time", 1, 3'600'000},
+    {"health_type", Kind::choice, "how backends are checked: connect, TLS handshake, GET; none = by traffic",
+     0, 0, false, health_types},
     {"idle_timeout_ms", Kind::duration_ms, "a tunnel without a byte either way is closed", 1, 7 * day_ms},
     {"keepalive_timeout_ms", Kind::duration_ms, "wait for the next request on a kept connection", 1, day_ms},
     {"labels", Kind::json, "labels as a JSON object"},
@@ -76,7 +97,12 @@ static constexpr std::array<Column, 38> server_table{{
      proxy_protocols_in},
     {"proxy_protocol_out", Kind::choice, "send a PROXY header to upstreams", 0, 0, false,
      proxy_protocols_out},
+    {"requests_per_second", Kind::rate, "requests (http, https), else connections, per second; 0 = unlimited",
+     0, max_requests},
     {"response_timeout_ms", Kind::duration_ms, "request sent to response head", 1, day_ms},
+    {"rise", Kind::integer, "good checks in a row until a backend is up again", 1, 100},
+    {"slow_start_ms", Kind::duration_ms, "until a backend that came up has its whole share; 0 = at once", 0,
+     3'600'000},
     {"template", Kind::text, "where the values came from", 0, 0, true},
     {"tls_cert_path", Kind::text, "certificate chain, PEM; or a folder of such files with their keys", 0, 0,
      true},
@@ -105,9 +131,22 @@ static constexpr std::array<Column, 12> backend_table{{
 }};
 static_assert(std::ranges::is_sorted(backend_table, {}, &Column::key));
 
+static constexpr std::array<Column, 6> user_table{{
+    {"bandwidth_bytes_per_second", Kind::size,
+     "bytes per second, both ways together, as clients see them; 0 = unlimited", 0, max_bandwidth},
+    {"description", Kind::text, "free text"},
+    {"enabled", Kind::boolean, "false keeps the user out"},
+    {"expires_at", Kind::text, "a time, 30d or never", 0, 0, true},
+    {"max_connections", Kind::integer, "connections at once over all servers; 0 = unlimited"},
+    {"requests_per_second", Kind::rate,
+     "requests (http, https), else connections, per second over all servers; 0 = unlimited", 0, max_requests},
+}};
+static_assert(std::ranges::is_sorted(user_table, {}, &Column::key));
+
 std::span<const Column> tenant_columns() noexcept { return tenant_table; }
 std::span<const Column> server_columns() noexcept { return server_table; }
 std::span<const Column> backend_columns() noexcept { return backend_table; }
+std::span<const Column> user_columns() noexcept { return user_table; }
 
 Assignment parse_assignment(std::string_view text) {
   const std::size_t equals = text.find('=');
@@ -135,7 +174,8 @@ static std::string range_text(const Column& column) {
 
 static std::optional<std::int64_t> read_number(Kind kind, std::string_view value) {
   if (const auto plain = parse_integer(value)) return plain;
-  if (kind == Kind::size) return parse_size(value);
+  if (kind == Kind::size) return parse_size_rate(value);
+  if (kind == Kind::rate) return parse_rate(value);
   if (kind != Kind::duration_ms) return std::nullopt;
   const auto duration = parse_duration(value);
   if (!duration) return std::nullopt;
@@ -166,9 +206,11 @@ static std::optional<std::string> canonical(const Column& column, std::string_vi
   switch (column.kind) {
     case Kind::integer:
     case Kind::size:
+    case Kind::rate:
     case Kind::duration_ms:
-      expected =
-          range_text(column) + (column.kind == Kind::duration_ms ? " ms, or a duration such as 30s" : "");
+      expected = range_text(column) + (column.kind == Kind::duration_ms ? " ms, or a duration such as 30s"
+                                       : column.kind == Kind::size      ? " bytes, or a size such as 10MiB"
+                                                                        : "");
       return canonical_number(column, value);
     case Kind::boolean:
       expected = "true or false";
@@ -209,6 +251,11 @@ std::string canonical_value(const Column& column, std::string_view value) {
   throw Error(ErrorKind::usage,
               std::string{column.key} + ": " + expected + ", not '" + std::string{value} + "'")
       .about(std::string{column.key});
+}
+
+std::int64_t number_of(std::span<const Column> columns, std::string_view key, std::string_view value) {
+  const auto column = std::ranges::find(columns, key, &Column::key);
+  return parse_integer(canonical_value(*column, value)).value_or(0);
 }
 
 }  // namespace arcus::registry

@@ -143,16 +143,37 @@ void put_health(Database& db, const std::vector<HealthResult>& results) {
   }
 }
 
-void put_backend_state(Database& db, std::string_view backend_id, std::string_view state,
-                       std::string_view error) {
-  auto st = db.query("SELECT tenant_id FROM backend WHERE id = ?", backend_id);
+void put_backend_result(Database& db, const BackendResult& result) {
+  auto st = db.query(
+      "SELECT b.server_id, t.name || '/' || s.name || '/' || b.address, coalesce(bs.state, 'unknown') "
+      "FROM backend b JOIN server s ON s.id = b.server_id JOIN tenant t ON t.id = b.tenant_id "
+      "LEFT JOIN backend_state bs ON bs.backend_id = b.id WHERE b.id = ?",
+      result.backend_id);
   if (!st.step()) return;
+  const auto [server_id, object, before] = st.row<std::string, std::string, std::string>();
+  const std::string state = result.state.empty() ? before : result.state;
   db.exec(
-      "INSERT INTO backend_state (backend_id, state, since, last_error) "
-      "VALUES (?, ?, strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), ?) ON CONFLICT (backend_id) DO UPDATE SET "
-      "since = iif(state = excluded.state, since, excluded.since), state = excluded.state, last_error = "
-      "excluded.last_error",
-      backend_id, state, error.empty() ? std::nullopt : std::optional{error});
+      "INSERT INTO backend_state (backend_id, state, since) VALUES (?1, ?2, "
+      "strftime('%Y-%m-%dT%H:%M:%fZ', 'now')) ON CONFLICT (backend_id) DO UPDATE SET "
+      "since = iif(state = excluded.state, since, excluded.since), state = excluded.state",
+      result.backend_id, state);
+  db.exec(
+      "UPDATE backend_state SET last_error = CASE WHEN ?2 <> '' THEN ?2 WHEN ?3 THEN NULL ELSE last_error "
+      "END, "
+      "decided_by = coalesce(nullif(?4, ''), decided_by) WHERE backend_id = ?1",
+      result.backend_id, result.error, state == "up" && result.error.empty(), result.decided_by);
+  if (!result.checked_at.empty())
+    db.exec(
+        "UPDATE backend_state SET last_check_at = ?2, last_latency_ms = ?3, consecutive_ok = ?4, "
+        "consecutive_fail = ?5 WHERE backend_id = ?1",
+        result.backend_id, result.checked_at, result.latency_ms, result.consecutive_ok,
+        result.consecutive_fail);
+  if (state == before) return;
+  const std::string detail = result.error.empty() ? "found by " + result.decided_by
+                                                  : result.error + ", found by " + result.decided_by;
+  db.exec(
+      "INSERT INTO health_event (server_id, object, health_before, health, detail) VALUES (?, ?, ?, ?, ?)",
+      server_id, object, before, state, detail);
 }
 
 void add_refusal(Database& db, const Refusal& refusal) {

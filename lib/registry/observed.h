@@ -66,8 +66,19 @@ struct HealthResult {
 /// Writes the results of one round; a transition becomes a health_event.
 void put_health(Database& db, const std::vector<HealthResult>& results);
 
-void put_backend_state(Database& db, std::string_view backend_id, std::string_view state,
-                       std::string_view error);
+/// What workers found out about one backend: that its state is another one, how its last check went, or both.
+struct BackendResult {
+  std::string backend_id;
+  std::string state;       ///< up, down; empty = as it was
+  std::string decided_by;  ///< check, traffic; with a state
+  std::string error;       ///< of the last failure; empty = none since it is up
+  std::string checked_at;  ///< empty = it was not checked
+  double latency_ms = 0;   ///< of the check, as the two below
+  std::int64_t consecutive_ok = 0;
+  std::int64_t consecutive_fail = 0;
+};
+/// A backend that is gone is passed over. Another state becomes a health_event.
+void put_backend_result(Database& db, const BackendResult& result);
 
 /// What a server refused for the sake of security within some 10 s, from one network.
 struct Refusal {

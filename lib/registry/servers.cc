@@ -19,6 +19,7 @@ static Server read_server(const Statement& st) {
   text(s.id), text(s.tenant_id), text(s.tenant), text(s.name), text(s.type), optional(s.template_name);
   text(s.description), flag(s.enabled), text(s.desired_state), text(s.listen_addr), number(s.listen_port);
   number(s.backlog), flag(s.allow_open), number(s.max_connections), number(s.max_connections_per_client);
+  number(s.requests_per_second), number(s.bandwidth_bytes_per_second);
   number(s.connection_timeout_ms), number(s.header_timeout_ms), number(s.keepalive_timeout_ms);
   number(s.response_timeout_ms), number(s.body_timeout_ms), number(s.idle_timeout_ms),
       number(s.drain_timeout_ms);
@@ -26,7 +27,10 @@ static Server read_server(const Statement& st) {
   number(s.handshake_timeout_ms);
   text(s.tls_min_version), optional(s.tls_max_version), optional(s.tls_ciphers), optional(s.alpn);
   text(s.auth), text(s.client_auth), optional(s.client_ca_path), text(s.proxy_protocol_in);
-  optional(s.proxy_protocol_from), text(s.proxy_protocol_out), text(s.lb), flag(s.access_log);
+  optional(s.proxy_protocol_from), text(s.proxy_protocol_out), text(s.lb), text(s.health_type);
+  number(s.health_interval_ms), number(s.health_timeout_ms), text(s.health_path);
+  s.health_status = st.column<std::optional<std::int64_t>>(i++);
+  number(s.rise), number(s.fall), number(s.slow_start_ms), flag(s.access_log);
   optional(s.access_log_format), text(s.config), text(s.labels), number(s.restart_seq), number(s.reload_seq);
   number(s.generation), text(s.created_at), text(s.updated_at);
   return s;
@@ -38,13 +42,15 @@ static Statement select_servers(Database& db, std::optional<std::string_view> id
       "SELECT s.id, s.tenant_id, t.name, s.name, s.type, s.template, s.description, s.enabled, "
       "s.desired_state, "
       "s.listen_addr, s.listen_port, s.backlog, s.allow_open, s.max_connections, "
-      "s.max_connections_per_client, "
+      "s.max_connections_per_client, s.requests_per_second, s.bandwidth_bytes_per_second, "
       "s.connection_timeout_ms, s.header_timeout_ms, s.keepalive_timeout_ms, s.response_timeout_ms, "
       "s.body_timeout_ms, "
       "s.idle_timeout_ms, s.drain_timeout_ms, s.enable_tls, s.tls_cert_path, s.tls_key_path, s.cert, "
       "s.handshake_timeout_ms, s.tls_min_version, s.tls_max_version, s.tls_ciphers, s.alpn, s.auth, "
       "s.client_auth, "
       "s.client_ca_path, s.proxy_protocol_in, s.proxy_protocol_from, s.proxy_protocol_out, s.lb, "
+      "s.health_type, s.health_interval_ms, s.health_timeout_ms, s.health_path, s.health_status, s.rise, "
+      "s.fall, s.slow_start_ms, "
       "s.access_log, "
       "s.access_log_format, s.config, s.labels, s.restart_seq, s.reload_seq, s.generation, s.created_at, "
       "s.updated_at "

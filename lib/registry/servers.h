@@ -29,6 +29,8 @@ struct Server {
   bool allow_open = false;
   std::int64_t max_connections = 1000;
   std::int64_t max_connections_per_client = 0;
+  std::int64_t requests_per_second = 0;
+  std::int64_t bandwidth_bytes_per_second = 0;
   std::int64_t connection_timeout_ms = 30'000;
   std::int64_t header_timeout_ms = 10'000;
   std::int64_t keepalive_timeout_ms = 60'000;
@@ -52,6 +54,14 @@ struct Server {
   std::optional<std::string> proxy_protocol_from;
   std::string proxy_protocol_out = "off";
   std::string lb = "round_robin";
+  std::string health_type = "none";  ///< how backends are checked: none, tcp, tls, http
+  std::int64_t health_interval_ms = 30'000;
+  std::int64_t health_timeout_ms = 5'000;
+  std::string health_path = "/";
+  std::optional<std::int64_t> health_status;  ///< that counts as good; nothing: 200 to 399
+  std::int64_t rise = 2;
+  std::int64_t fall = 3;
+  std::int64_t slow_start_ms = 10'000;
   bool access_log = true;
   std::optional<std::string> access_log_format;
   std::string config = "{}";  ///< JSON object: the protocol's own options and x_ keys

@@ -11,12 +11,17 @@ namespace arcus::registry {
 
 using std::chrono::milliseconds;
 
-static constexpr std::array<SettingSpec, 5> table{{
+static constexpr std::array<SettingSpec, 8> table{{
     {"auto_start", "boolean", "true", 0, 0, "a new server starts at once"},
     {"drain_timeout_ms", "duration_ms", "30000", 0, 86'400'000,
      "how long connections may take to end when the daemon stops"},
     {"health_check", "boolean", "true", 0, 0, "the daemon polls every running server's listener"},
     {"health_interval_ms", "duration_ms", "30000", 100, 86'400'000, "time between two polls of a listener"},
+    {"retention.audit", "duration_ms", "34560000000", 0, 0, "how long audit rows are kept; 0 = for ever"},
+    {"retention.events", "duration_ms", "2592000000", 0, 0,
+     "how long events and the health history are kept; 0 = for ever"},
+    {"retention.logs", "duration_ms", "2592000000", 0, 0,
+     "how long rotated log files are kept; 0 = for ever"},
     {"stats_interval_ms", "duration_ms", "1000", 100, 3'600'000, "time between two writes of the counters"},
 }};
 static_assert(std::ranges::is_sorted(table, {}, &SettingSpec::key));
@@ -94,7 +99,10 @@ Settings load_settings(Database& db) {
           .health_check = get_setting(db, "health_check") == "true",
           .health_interval = duration("health_interval_ms"),
           .stats_interval = duration("stats_interval_ms"),
-          .drain_timeout = duration("drain_timeout_ms")};
+          .drain_timeout = duration("drain_timeout_ms"),
+          .retention = {.audit = duration("retention.audit"),
+                        .events = duration("retention.events"),
+                        .logs = duration("retention.logs")}};
 }
 
 }  // namespace arcus::registry

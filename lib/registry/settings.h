@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "lib/db/database.h"
+#include "lib/registry/retention.h"
 
 namespace arcus::registry {
 
@@ -30,6 +31,7 @@ struct Settings {
   std::chrono::milliseconds health_interval{30'000};
   std::chrono::milliseconds stats_interval{1000};
   std::chrono::milliseconds drain_timeout{30'000};
+  Retention retention;
 
   bool operator==(const Settings&) const = default;
 };

@@ -15,7 +15,7 @@ static constexpr std::array<BuiltinTemplate, 9> table{{
      R"({"type":"http","listen_port":8080,"max_connections":10000,"connection_timeout_ms":10000,"idle_timeout_ms":60000,)"
      R"("backlog":4096,"config":{"pool_idle_per_host":128}})"},
     {"load_balancer", "http", "a reverse proxy in front of backends",
-     R"({"type":"http","listen_port":8000,"max_connections":5000,"connection_timeout_ms":5000,"lb":"round_robin","backends":[]})"},
+     R"({"type":"http","listen_port":8000,"max_connections":5000,"connection_timeout_ms":5000,"lb":"round_robin","health_type":"tcp","health_interval_ms":10000,"backends":[]})"},
     {"secure_https_proxy", "https", "TLS 1.3 only, users log in, CONNECT to port 443 only",
      R"({"type":"https","listen_port":8443,"max_connections":500,"connection_timeout_ms":15000,"tls_min_version":"1.3","auth":"basic",)"
      R"("config":{"connect_ports":"443"}})"},

@@ -8,11 +8,11 @@
 namespace arcus::registry {
 
 static Tenant read_tenant(const Statement& st) {
-  auto [id, name, description, enabled, max_servers, max_connections, per_client, group, threads, format,
-        labels, generation, created, updated] =
+  auto [id, name, description, enabled, max_servers, max_connections, per_client, requests, bandwidth, memory,
+        group, threads, format, labels, generation, created, updated] =
       st.row<std::string, std::string, std::string, bool, std::int64_t, std::int64_t, std::int64_t,
-             std::optional<std::string>, std::int64_t, std::string, std::string, std::int64_t, std::string,
-             std::string>();
+             std::int64_t, std::int64_t, std::int64_t, std::optional<std::string>, std::int64_t, std::string,
+             std::string, std::int64_t, std::string, std::string>();
   return {.id = std::move(id),
           .name = std::move(name),
           .description = std::move(description),
@@ -20,6 +20,9 @@ static Tenant read_tenant(const Statement& st) {
           .max_servers = max_servers,
           .max_connections = max_connections,
           .max_connections_per_client = per_client,
+          .requests_per_second = requests,
+          .bandwidth_bytes_per_second = bandwidth,
+          .memory_limit_bytes = memory,
           .worker_group = std::move(group),
           .worker_threads = threads,
           .access_log_format = std::move(format),
@@ -33,7 +36,7 @@ static Tenant read_tenant(const Statement& st) {
 static Statement select_tenants(Database& db, std::optional<std::string_view> reference) {
   return db.query(
       "SELECT id, name, description, enabled, max_servers, max_connections, max_connections_per_client, "
-      "worker_group, "
+      "requests_per_second, bandwidth_bytes_per_second, memory_limit_bytes, worker_group, "
       "worker_threads, access_log_format, labels, generation, created_at, updated_at FROM tenant "
       "WHERE ?1 IS NULL OR name = ?1 OR id = ?1 ORDER BY name IS ?1 DESC, name",
       reference);
@@ -61,10 +64,12 @@ Tenant add_tenant(Database& db, const Tenant& tenant) {
   const std::string id = new_id();
   db.exec(
       "INSERT INTO tenant (id, name, description, enabled, max_servers, max_connections, "
-      "max_connections_per_client, "
-      "worker_group, worker_threads, access_log_format, labels) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "max_connections_per_client, requests_per_second, bandwidth_bytes_per_second, memory_limit_bytes, "
+      "worker_group, worker_threads, access_log_format, labels) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       id, tenant.name, tenant.description, tenant.enabled, tenant.max_servers, tenant.max_connections,
-      tenant.max_connections_per_client, tenant.worker_group, tenant.worker_threads, tenant.access_log_format,
+      tenant.max_connections_per_client, tenant.requests_per_second, tenant.bandwidth_bytes_per_second,
+      tenant.memory_limit_bytes, tenant.worker_group, tenant.worker_threads, tenant.access_log_format,
       tenant.labels);
   return get_tenant(db, id);
 }

@@ -20,6 +20,9 @@ struct Tenant {
   std::int64_t max_servers = 0;
   std::int64_t max_connections = 0;
   std::int64_t max_connections_per_client = 0;
+  std::int64_t requests_per_second = 0;
+  std::int64_t bandwidth_bytes_per_second = 0;
+  std::int64_t memory_limit_bytes = 0;
   std::optional<std::string> worker_group;  ///< nothing: the tenant's own
   std::int64_t worker_threads = 0;          ///< 0 = automatic
   std::string access_log_format = "squid";

@@ -22,9 +22,10 @@ bool is_user_name(std::string_view text) noexcept {
 }
 
 static User read_user(const Statement& st) {
-  auto [id, tenant_id, name, hash, description, enabled, expires_at, generation] =
+  auto [id, tenant_id, name, hash, description, enabled, expires_at, connections, requests, bandwidth,
+        generation] =
       st.row<std::string, std::string, std::string, std::string, std::string, bool,
-             std::optional<std::string>, std::int64_t>();
+             std::optional<std::string>, std::int64_t, std::int64_t, std::int64_t, std::int64_t>();
   return {.id = std::move(id),
           .tenant_id = std::move(tenant_id),
           .name = std::move(name),
@@ -32,6 +33,9 @@ static User read_user(const Statement& st) {
           .description = std::move(description),
           .enabled = enabled,
           .expires_at = std::move(expires_at),
+          .max_connections = connections,
+          .requests_per_second = requests,
+          .bandwidth_bytes_per_second = bandwidth,
           .generation = generation};
 }
 
@@ -39,7 +43,8 @@ static User read_user(const Statement& st) {
 static Statement select_users(Database& db, std::string_view tenant_id,
                               std::optional<std::string_view> reference) {
   return db.query(
-      "SELECT id, tenant_id, name, password_hash, description, enabled, expires_at, generation FROM user "
+      "SELECT id, tenant_id, name, password_hash, description, enabled, expires_at, max_connections, "
+      "requests_per_second, bandwidth_bytes_per_second, generation FROM user "
       "WHERE tenant_id = ?1 AND (?2 IS NULL OR name = ?2 OR id = ?2) ORDER BY name IS ?2 DESC, name",
       tenant_id, reference);
 }
@@ -84,9 +89,11 @@ User add_user(Database& db, std::string_view tenant_id, const User& user) {
         .with_hint("arcusctl user passwd " + user.name);
   const std::string id = new_id();
   db.exec(
-      "INSERT INTO user (id, tenant_id, name, password_hash, description, enabled, expires_at) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?)",
-      id, tenant_id, user.name, user.password_hash, user.description, user.enabled, user.expires_at);
+      "INSERT INTO user (id, tenant_id, name, password_hash, description, enabled, expires_at, "
+      "max_connections, "
+      "requests_per_second, bandwidth_bytes_per_second) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      id, tenant_id, user.name, user.password_hash, user.description, user.enabled, user.expires_at,
+      user.max_connections, user.requests_per_second, user.bandwidth_bytes_per_second);
   return get_user(db, tenant_id, id);
 }
 
@@ -97,9 +104,12 @@ void set_password(Database& db, std::string_view id, std::string_view hash) {
 
 void set_user(Database& db, const User& user) {
   db.exec(
-      "UPDATE user SET enabled = ?1, expires_at = ?2, description = ?3 "
-      "WHERE id = ?4 AND (enabled <> ?1 OR expires_at IS NOT ?2 OR description <> ?3)",
-      user.enabled, user.expires_at, user.description, user.id);
+      "UPDATE user SET enabled = ?1, expires_at = ?2, description = ?3, max_connections = ?4, "
+      "requests_per_second = ?5, bandwidth_bytes_per_second = ?6 "
+      "WHERE id = ?7 AND (enabled <> ?1 OR expires_at IS NOT ?2 OR description <> ?3 OR "
+      "max_connections <> ?4 OR requests_per_second <> ?5 OR bandwidth_bytes_per_second <> ?6)",
+      user.enabled, user.expires_at, user.description, user.max_connections, user.requests_per_second,
+      user.bandwidth_bytes_per_second, user.id);
 }
 
 void remove_user(Database& db, const User& user) {

@@ -19,6 +19,9 @@ struct User {
   std::string description;
   bool enabled = true;
   std::optional<std::string> expires_at;  ///< as the registry writes times; nothing: never
+  std::int64_t max_connections = 0;       ///< 0 = unlimited, as the limits below
+  std::int64_t requests_per_second = 0;
+  std::int64_t bandwidth_bytes_per_second = 0;
   std::int64_t generation = 1;
 
   /// Enabled, and not expired at that time.
@@ -39,8 +42,8 @@ std::vector<User> list_users(Database& db, std::string_view tenant_id);
 User get_user(Database& db, std::string_view tenant_id, std::string_view reference);
 /// `hash` as hash_password() makes it, or of crypt(5). Throws Error (usage) for another.
 void set_password(Database& db, std::string_view id, std::string_view hash);
-/// Changes enabled, expires_at and description to those of `user`, in one audit row; what is there already is
-/// left alone.
+/// Changes enabled, expires_at, the limits and description to those of `user`, in one audit row; what is
+/// there already is left alone.
 void set_user(Database& db, const User& user);
 /// Throws Error (conflict) while rules name the user.
 void remove_user(Database& db, const User& user);

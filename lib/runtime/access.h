@@ -33,6 +33,7 @@ struct AccessRecord {
   std::string_view target;   ///< URL, or host:port for tunnels
   std::string_view version;  ///< "HTTP/1.1"
   std::string_view user;
+  std::uint32_t rule = 0;        ///< tally of the rule that decided; 0 = none did
   std::string_view server_name;  ///< of the TLS inside a tunnel
   std::string_view referer;
   std::string_view user_agent;
@@ -41,7 +42,7 @@ struct AccessRecord {
       hierarchy;  ///< HIER_DIRECT, FIRSTUP_PARENT; empty = HIER_NONE or, with upstream, HIER_DIRECT
   std::optional<Endpoint> upstream;
   bool upstream_reused = false;
-  bool counted = false;         ///< by count_request() already, before its answer was sent
+  bool counted = false;         ///< by count_request() already
   std::uint64_t bytes_in = 0;   ///< from the client, heads included
   std::uint64_t bytes_out = 0;  ///< to the client, heads included
   std::chrono::microseconds dns_time{0};

@@ -30,6 +30,8 @@ ClientConnection::ClientConnection(ClientConnection&& other) noexcept
       server_(std::exchange(other.server_, nullptr)),
       config_(std::move(other.config_)),
       slot_(std::move(other.slot_)),
+      user_slot_(std::move(other.user_slot_)),
+      bandwidth_(std::move(other.bandwidth_)),
       peer_(other.peer_),
       round_trip_us_(other.round_trip_us_),
       told_local_(std::move(other.told_local_)),
@@ -39,6 +41,7 @@ ClientConnection::ClientConnection(ClientConnection&& other) noexcept
 ClientConnection::~ClientConnection() {
   if (!server_) return;
   stream_.close();
+  user_slot_.give_back();
   slot_.give_back();
   server_->connection_closed();
 }
@@ -65,11 +68,49 @@ Endpoint ClientConnection::local() const noexcept {
   return told_local_ ? *told_local_ : socket::local_endpoint(stream_.fd());
 }
 
+Reason ClientConnection::admit_request(std::string_view user) {
+  static const std::shared_ptr<Quota> no_one;
+  const UserTable* users = server_->config()->users.get();  // of now: somebody may be new since the accept
+  const UserTable::User* known = users != nullptr && !user.empty() ? users->find(user) : nullptr;
+  if (!user_slot_.take(known == nullptr ? no_one : known->quota)) return Reason::limit_user;
+  return take_request(*config_->limits, user_slot_.user().get(), thread().now());
+}
+
+void ClientConnection::renew_throttles() {
+  const ServerLimits& limits = *config_->limits;
+  const std::shared_ptr<Quota>& user = user_slot_.user();
+  if (!limits.tenant->bytes.is_limited() && !limits.server->bytes.is_limited() &&
+      (!user || !user->bytes.is_limited()))
+    return bandwidth_.reset();
+  if (bandwidth_ && bandwidth_->user == user)
+    bandwidth_->throttles.cancel();  // what it waited for was of the former limits
+  else
+    bandwidth_ = std::make_unique<BandwidthShare>(thread().net(), config_->limits, user);
+}
+
+bool ClientConnection::take_bytes(std::size_t bytes) noexcept {
+  const auto units = static_cast<std::int64_t>(bytes);
+  const SteadyTime now = thread().now();
+  // Streams have queued for what comes next; a datagram cannot wait, so it may go before them.
+  constexpr std::chrono::milliseconds patience{500};
+  RateBucket& of_tenant = config_->limits->tenant->bytes;
+  RateBucket& of_server = config_->limits->server->bytes;
+  if (!of_tenant.take(now, units, patience)) return false;
+  if (of_server.take(now, units, patience)) {
+    if (!user_slot_.user() || user_slot_.user()->bytes.take(now, units, patience)) return true;
+    of_server.give_back(units);
+  }
+  of_tenant.give_back(units);
+  return false;
+}
+
 void ClientConnection::count_in(std::size_t bytes) noexcept { server_->counters().bytes_in.add(bytes); }
 
 void ClientConnection::count_out(std::size_t bytes) noexcept { server_->counters().bytes_out.add(bytes); }
 
-void ClientConnection::count_request() noexcept { server_->counters().total_requests.add(); }
+void ClientConnection::count_request(std::string_view user, std::uint32_t rule) noexcept {
+  server_->count_request(user, rule);
+}
 
 void ClientConnection::record(const AccessRecord& record) noexcept {
   if (stream_.valid() && wants_details()) round_trip_us_ = socket::round_trip_us(stream_.fd());
@@ -87,6 +128,7 @@ struct LastWords final : Retired {
 }  // namespace
 
 void ClientConnection::close_politely(std::string rest) && {
+  bandwidth_.reset();
   Stream stream = std::move(stream_);
   Lingering& lingering = thread().net().lingering;
   lingering.add(std::move(stream), rest, std::make_unique<LastWords>(std::move(*this)));

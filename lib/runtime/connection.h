@@ -3,6 +3,7 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <string_view>
 
 #include "lib/base/address.h"
 #include "lib/base/reason.h"
@@ -52,11 +53,23 @@ class ClientConnection {
   std::uint64_t id() const noexcept { return id_; }
   SteadyTime accepted_at() const noexcept { return accepted_at_; }
 
+  /// Takes one of its requests per second, for `user` (empty = nobody), and unless it has it a unit of that
+  /// user's connections, which it keeps until it closes or somebody else asks through it. ok, limit_user or
+  /// rate_limited.
+  Reason admit_request(std::string_view user);
+  /// What bounds its bytes; nullptr = nothing. Valid until renew_throttles(), which sees to it that the
+  /// limits of now hold: then whoever moves bytes must be told.
+  ThrottlePair* throttles() const noexcept { return bandwidth_ ? &bandwidth_->throttles : nullptr; }
+  void renew_throttles();
+  /// Takes so many bytes of all limits of bandwidth when they are there: may a datagram pass?
+  bool take_bytes(std::size_t bytes) noexcept;
+
   /// Counts client-side plaintext bytes as they pass; record() does not count them again.
   void count_in(std::size_t bytes) noexcept;
   void count_out(std::size_t bytes) noexcept;
-  /// Counts a request before its answer is sent; its record then says `counted`.
-  void count_request() noexcept;
+  /// Counts a request before its answer is sent, or a connection when its relay begins, also for its user and
+  /// for the rule (its tally) that let it in; its record then says `counted`.
+  void count_request(std::string_view user, std::uint32_t rule) noexcept;
   /// Writes the access record and moves the counters of its kind and reason. Exactly one per request (http)
   /// or connection (others).
   void record(const AccessRecord& record) noexcept;
@@ -71,6 +84,8 @@ class ClientConnection {
   ServerOnThread* server_;  ///< null = moved from
   std::shared_ptr<const ServerConfig> config_;
   ConnectionSlot slot_;
+  UserSlot user_slot_;
+  std::unique_ptr<BandwidthShare> bandwidth_;  ///< null = unlimited
   Endpoint peer_;
   std::uint32_t round_trip_us_ = 0;  ///< kept for the record, when the socket is closed before it
   std::unique_ptr<const Endpoint> told_local_;

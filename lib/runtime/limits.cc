@@ -25,6 +25,37 @@ void ClientGauge::give(std::uint64_t client) noexcept {
   if (it != counts_.end() && --it->second <= 0) counts_.erase(it);
 }
 
+void Quota::set_rates(std::int64_t requests_per_second, std::int64_t bytes_per_second) noexcept {
+  const SteadyTime now = std::chrono::steady_clock::now();
+  requests.set_rate(requests_per_second, now);
+  bytes.set_rate(bytes_per_second, now);
+}
+
+Reason take_request(const ServerLimits& limits, Quota* user, SteadyTime now) noexcept {
+  RateBucket& of_tenant = limits.tenant->requests;
+  RateBucket& of_server = limits.server->requests;
+  if (!of_tenant.take(now)) return Reason::rate_limited;
+  if (of_server.take(now)) {
+    if (user == nullptr || user->requests.take(now)) return Reason::ok;
+    of_server.give_back();
+  }
+  of_tenant.give_back();
+  return Reason::rate_limited;
+}
+
+bool UserSlot::take(const std::shared_ptr<Quota>& user) noexcept {
+  if (user == user_) return true;
+  give_back();
+  if (user && !user->connections.take()) return false;
+  user_ = user;
+  return true;
+}
+
+void UserSlot::give_back() noexcept {
+  if (user_) user_->connections.give();
+  user_.reset();
+}
+
 ConnectionSlot ConnectionSlot::take(std::shared_ptr<const ServerLimits> limits, const IpAddress& client,
                                     Reason& reason) {
   ConnectionSlot slot = take(std::move(limits), reason);

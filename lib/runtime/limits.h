@@ -1,13 +1,19 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <mutex>
 #include <unordered_map>
+#include <utility>
 
 #include "lib/base/address.h"
 #include "lib/base/reason.h"
+#include "lib/base/time.h"
+#include "lib/net/context.h"
+#include "lib/net/rate_bucket.h"
+#include "lib/net/throttle.h"
 
 namespace arcus {
 
@@ -39,9 +45,19 @@ class ClientGauge {
   std::atomic<std::int64_t> limit_{0};
 };
 
-/// What the connections of one tenant or one server share.
-struct LimitGroup {
+/// What the connections of one user over all servers share, and more of those of a tenant or a server.
+struct Quota {
   Gauge connections;
+  /// A second's worth may come at once.
+  RateBucket requests{std::chrono::seconds{1}, 1};
+  /// Clients' bytes, both ways together. Even of the smallest rate a datagram passes.
+  RateBucket bytes{std::chrono::milliseconds{100}, 2048};
+
+  void set_rates(std::int64_t requests_per_second, std::int64_t bytes_per_second) noexcept;
+};
+
+/// What the connections of one tenant or one server share.
+struct LimitGroup : Quota {
   ClientGauge clients;
   Gauge associations;  ///< UDP, of socks servers
 };
@@ -51,6 +67,39 @@ struct ServerLimits {
   std::shared_ptr<Gauge> worker;
   std::shared_ptr<LimitGroup> tenant;
   std::shared_ptr<LimitGroup> server;
+};
+
+/// Takes one request of each: ok, or rate_limited, and then of none. `user` may be nullptr.
+Reason take_request(const ServerLimits& limits, Quota* user, SteadyTime now) noexcept;
+
+/// A user's unit of their connections; empty = nobody's.
+class UserSlot {
+ public:
+  UserSlot() = default;
+  UserSlot(UserSlot&& other) noexcept = default;
+  UserSlot& operator=(UserSlot&& other) = delete;
+  ~UserSlot() { give_back(); }
+
+  /// Holds one of `user` (nullptr = nobody) and no other then. False at the limit: it holds none.
+  bool take(const std::shared_ptr<Quota>& user) noexcept;
+  void give_back() noexcept;
+  const std::shared_ptr<Quota>& user() const noexcept { return user_; }
+
+ private:
+  std::shared_ptr<Quota> user_;
+};
+
+/// How a connection's bytes are bounded; keeps what its throttles refer to.
+struct BandwidthShare {
+  BandwidthShare(NetContext& context, std::shared_ptr<const ServerLimits> its_limits,
+                 std::shared_ptr<Quota> its_user) noexcept
+      : limits(std::move(its_limits)),
+        user(std::move(its_user)),
+        throttles(context, {&limits->tenant->bytes, &limits->server->bytes, user ? &user->bytes : nullptr}) {}
+
+  std::shared_ptr<const ServerLimits> limits;
+  std::shared_ptr<Quota> user;
+  ThrottlePair throttles;
 };
 
 /// One connection's units of all its limits, from accept to close.

@@ -20,9 +20,14 @@ struct Login::Ticket {
   std::atomic<bool> gone{false};
 };
 
-UserTable::UserTable(std::span<const wire::UserConfig> users) {
-  for (const wire::UserConfig& user : users)
-    users_.try_emplace(user.name, User{user.password_hash, user.enabled});
+UserTable::UserTable(std::span<const wire::UserConfig> users, const UserTable* previous) {
+  for (const wire::UserConfig& user : users) {
+    const User* known = previous == nullptr ? nullptr : previous->find(user.name);
+    const auto quota = known == nullptr ? std::make_shared<Quota>() : known->quota;
+    quota->connections.set_limit(user.max_connections);
+    quota->set_rates(user.requests_per_second, user.bandwidth_bytes_per_second);
+    users_.try_emplace(user.name, User{user.password_hash, user.enabled, user.tally, quota});
+  }
 }
 
 const UserTable::User* UserTable::find(std::string_view name) const noexcept {

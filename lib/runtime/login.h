@@ -11,6 +11,7 @@
 #include "lib/base/address.h"
 #include "lib/base/reason.h"
 #include "lib/crypto/secret.h"
+#include "lib/runtime/limits.h"
 #include "lib/wire/config.h"
 
 namespace arcus {
@@ -21,11 +22,14 @@ struct ServerConfig;
 /// The users of a tenant by name; immutable, shared by all threads.
 class UserTable {
  public:
-  explicit UserTable(std::span<const wire::UserConfig> users);
+  /// Users of `previous` keep what counts for their limits; they are the new ones from here on.
+  explicit UserTable(std::span<const wire::UserConfig> users, const UserTable* previous = nullptr);
 
   struct User {
     std::string hash;
     bool enabled = true;
+    std::uint32_t tally = 0;
+    std::shared_ptr<Quota> quota = {};  ///< never null in the table
   };
   /// nullptr when there is none of that name.
   const User* find(std::string_view name) const noexcept;

@@ -69,6 +69,7 @@ void ServerOnThread::accepted(UniqueFd socket, const Endpoint& peer) {
   const bool knows_client = !preamble || !preamble->wants_header();
   if (reason == Reason::ok && knows_client && !config_->policy->admits(peer.address))
     reason = Reason::acl_denied;
+  if (reason == Reason::ok && thread_.shared().memory().is_short()) reason = Reason::limit_memory;
   Stream stream(thread_.poller(), std::move(socket));
   if (!stream.valid()) reason = Reason::local_resource;
   ClientConnection connection(*this, std::move(stream), peer, std::move(slot));
@@ -135,6 +136,22 @@ void ServerOnThread::kill_draining(Reason reason, std::uint64_t epoch) {
   });
 }
 
+static std::uint64_t unix_ms() noexcept {
+  return static_cast<std::uint64_t>(wall_now().time_since_epoch().count());
+}
+
+static void count_use(wire::Tally* tally) noexcept {
+  if (tally == nullptr) return;
+  tally->uses.add();
+  tally->last_at_ms.raise_to(unix_ms());
+}
+
+BackendSlot ServerOnThread::take_slot(const Backend& backend) noexcept {
+  wire::Tally* const tally = thread_.tally(backend.spec.tally);
+  count_use(tally);
+  return BackendSlot(backend.health, tally ? &tally->ended : nullptr);
+}
+
 /// True for what says something about the backend, not about us.
 static bool is_backend_failure(Reason outcome) noexcept {
   return outcome == Reason::connect_refused || outcome == Reason::connect_timeout ||
@@ -142,12 +159,24 @@ static bool is_backend_failure(Reason outcome) noexcept {
          outcome == Reason::upstream_tls_failed || outcome == Reason::upstream_closed;
 }
 
-void ServerOnThread::note_connect(const Backend& backend, Reason outcome) {
+void note_backend(DataThread& thread, const ServerConfig& config, const Backend& backend, Reason outcome,
+                  std::string_view who, std::string_view detail) {
+  const auto told = [&] { return (backend.spec.id + " ").append(who).append(" ").append(detail); };
   BackendHealth& health = *backend.health;
-  if (outcome == Reason::ok && health.note_success())
-    thread_.shared().report("backend_up", config_->wire.id, backend.spec.id);
-  if (is_backend_failure(outcome) && health.note_failure(thread_.now()))
-    thread_.shared().report("backend_down", config_->wire.id, backend.spec.id);
+  if (outcome == Reason::ok) {
+    if (health.note_success(thread.now())) thread.shared().report("backend_up", config.wire.id, told());
+  } else if (health.note_failure(thread.now())) {
+    thread.shared().report("backend_down", config.wire.id, told());
+  }
+}
+
+void ServerOnThread::note_connect(const Backend& backend, Reason outcome) {
+  if (outcome != Reason::ok) {
+    if (!is_backend_failure(outcome)) return;
+    if (wire::Tally* const tally = thread_.tally(backend.spec.tally)) tally->failures.add();
+  }
+  note_backend(thread_, *config_, backend, outcome, "traffic",
+               outcome == Reason::ok ? std::string_view{} : name_of(outcome));
 }
 
 void ServerOnThread::forget() {
@@ -167,6 +196,17 @@ void ServerOnThread::connection_closed() noexcept {
   if (forgotten_ && connection_count_ == 0) thread_.remove_server(config_->number);
 }
 
+static wire::Tally* tally_of(DataThread& thread, const ServerConfig& config, std::string_view user) {
+  const UserTable::User* found = user.empty() || !config.users ? nullptr : config.users->find(user);
+  return found == nullptr ? nullptr : thread.tally(found->tally);
+}
+
+void ServerOnThread::count_request(std::string_view user, std::uint32_t rule) noexcept {
+  counters_->total_requests.add();
+  count_use(thread_.tally(rule));
+  count_use(tally_of(thread_, *config_, user));
+}
+
 void ServerOnThread::record(const ServerConfig& config, AccessContext context,
                             const AccessRecord& record) noexcept {
   const ReasonInfo& why = info(record.reason);
@@ -174,10 +214,17 @@ void ServerOnThread::record(const ServerConfig& config, AccessContext context,
   if (why.is_error) counters_->error_count.add();
   if (why.is_security && thread_.refusals().note(config.wire.id, record.reason, context.client.address))
     thread_.shared().note_refusal();
-  if (record.kind == RecordKind::refusal)
+  if (record.kind == RecordKind::refusal) {
     counters_->refused_connections.add();
-  else if (!record.counted)
-    counters_->total_requests.add();
+    count_use(thread_.tally(record.rule));
+  } else if (!record.counted) {
+    count_request(record.user, record.rule);
+  }
+  if (wire::Tally* const tally = tally_of(thread_, *config_, record.user)) {
+    if (why.is_error) tally->failures.add();
+    tally->bytes_in.add(record.bytes_in);
+    tally->bytes_out.add(record.bytes_out);
+  }
   if (record.response_time) {
     const auto us = static_cast<std::uint64_t>(record.response_time->count());
     counters_->response_time_sum_us.add(us);

@@ -42,6 +42,8 @@ class ServerOnThread {
   /// Keeps `session` until its end() and starts it.
   void adopt(std::unique_ptr<Session> session);
 
+  /// A client is given to `backend`: its unit there, which is counted.
+  BackendSlot take_slot(const Backend& backend) noexcept;
   /// How a connect to `backend` ended, for its health; tells the daemon when that changed.
   void note_connect(const Backend& backend, Reason outcome);
 
@@ -62,6 +64,7 @@ class ServerOnThread {
   void kill_draining(Reason reason, std::uint64_t epoch);
   /// Removes the server from its thread when the last connection has gone.
   void forget();
+  void count_request(std::string_view user, std::uint32_t rule) noexcept;
   /// `context` says whose it is; the rest of it is filled here.
   void record(const ServerConfig& config, AccessContext context, const AccessRecord& record) noexcept;
 
@@ -95,5 +98,10 @@ class ServerOnThread {
   bool draining_ = false;
   bool forgotten_ = false;
 };
+
+/// What became of a connect to `backend` or of a check: its health, and the daemon hears when that changed.
+/// `who` found out: traffic or check; `detail` is a sentence.
+void note_backend(DataThread& thread, const ServerConfig& config, const Backend& backend, Reason outcome,
+                  std::string_view who, std::string_view detail);
 
 }  // namespace arcus

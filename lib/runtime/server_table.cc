@@ -10,20 +10,25 @@
 namespace arcus {
 
 ServerTable::ServerTable(std::span<const Protocol* const> protocols, std::size_t threads,
-                         std::shared_ptr<WorkerFacts> facts, std::function<void()> log_wake)
-    : protocols_(protocols), threads_(threads), facts_(std::move(facts)), log_wake_(std::move(log_wake)) {}
+                         std::shared_ptr<WorkerFacts> facts, Tallies& tallies, std::function<void()> log_wake)
+    : protocols_(protocols),
+      threads_(threads),
+      facts_(std::move(facts)),
+      tallies_(tallies),
+      log_wake_(std::move(log_wake)) {}
 
 void ServerTable::add_segment(std::int64_t segment, UniqueFd file) {
   if (segments_.contains(segment)) throw Error{ErrorKind::failed, "counter file given twice"};
   wire::CounterMap map(file.get());
   if (map.threads() < threads_) throw Error{ErrorKind::failed, "counter file has too few threads"};
+  if (map.holds_tallies()) tallies_.add(segment, map);
   segments_.emplace(segment, Segment{std::move(file), std::move(map)});
 }
 
 void ServerTable::check_slot(const wire::ServerConfig& server) const {
   const auto it = segments_.find(server.counter_segment);
-  if (it == segments_.end() || server.counter_slot < 0 ||
-      static_cast<std::size_t>(server.counter_slot) >= it->second.map.servers())
+  if (it == segments_.end() || it->second.map.holds_tallies() || server.counter_slot < 0 ||
+      static_cast<std::size_t>(server.counter_slot) >= it->second.map.entries())
     throw Error{ErrorKind::failed, "no counter slot " + std::to_string(server.counter_slot)};
 }
 
@@ -41,9 +46,10 @@ ServerTable::Tenant& ServerTable::tenant(const std::string& id) {
 void ServerTable::put_tenant(const wire::TenantConfig& config) {
   Tenant& one = tenant(config.id);
   one.config = std::make_shared<const wire::TenantConfig>(config);
-  one.users = std::make_shared<const UserTable>(config.users);
+  one.users = std::make_shared<const UserTable>(config.users, one.users.get());
   one.limits->connections.set_limit(config.max_connections);
   one.limits->clients.set_limit(config.max_connections_per_client);
+  one.limits->set_rates(config.requests_per_second, config.bandwidth_bytes_per_second);
 }
 
 void ServerTable::set_access_log(const std::string& tenant_id, UniqueFd file) {
@@ -77,6 +83,7 @@ static std::vector<BackendSpec> specs_of(const wire::ServerConfig& server, bool 
   for (const wire::BackendConfig& backend : server.backends) {
     if ((role_of(backend.role) != BackendRole::origin) != parents) continue;
     specs.push_back({.id = backend.id,
+                     .tally = backend.tally,
                      .host = backend.host,
                      .port = backend.port,
                      .weight = backend.weight,
@@ -107,7 +114,8 @@ std::vector<policy::RuleText> rule_texts(const std::vector<wire::RuleConfig>& ru
                      .port_first = rule.port_first,
                      .port_last = rule.port_last,
                      .method = rule.method,
-                     .time_window = rule.time_window});
+                     .time_window = rule.time_window,
+                     .tally = rule.tally});
   }
   return texts;
 }
@@ -157,9 +165,17 @@ ServerEntry& ServerTable::put_server(const wire::ServerConfig& server) {
   config->access_format = access_format(format);
   if ((*protocol)->make_config) config->protocol_config = (*protocol)->make_config(*config);
 
+  const HealthTerms terms{.fall = static_cast<int>(server.fall),
+                          .rise = static_cast<int>(server.rise),
+                          .slow_start = std::chrono::milliseconds{server.slow_start_ms},
+                          .is_checked = server.health_type != "none"};
+  for (const auto& set : {config->backends, config->parents})
+    for (const Backend& backend : set->all()) backend.health->set_terms(terms);
+
   // Nothing can fail any more: from here on the new limits hold.
   config->limits->server->connections.set_limit(server.max_connections);
   config->limits->server->clients.set_limit(server.max_connections_per_client);
+  config->limits->server->set_rates(server.requests_per_second, server.bandwidth_bytes_per_second);
   ServerEntry& entry = servers_[server.id];
   entry.config = std::move(config);
   return entry;

@@ -13,6 +13,7 @@
 #include "lib/runtime/limits.h"
 #include "lib/runtime/listener.h"
 #include "lib/runtime/server_config.h"
+#include "lib/runtime/tallies.h"
 #include "lib/wire/config.h"
 #include "lib/wire/counters.h"
 
@@ -29,7 +30,7 @@ struct ServerEntry {
 class ServerTable {
  public:
   ServerTable(std::span<const Protocol* const> protocols, std::size_t threads,
-              std::shared_ptr<WorkerFacts> facts, std::function<void()> log_wake);
+              std::shared_ptr<WorkerFacts> facts, Tallies& tallies, std::function<void()> log_wake);
 
   Gauge& worker_gauge() noexcept { return *worker_; }
   WorkerFacts& facts() noexcept { return *facts_; }
@@ -68,6 +69,7 @@ class ServerTable {
   std::span<const Protocol* const> protocols_;
   std::size_t threads_;
   std::shared_ptr<WorkerFacts> facts_;
+  Tallies& tallies_;
   std::function<void()> log_wake_;
   std::shared_ptr<Gauge> worker_ = std::make_shared<Gauge>();
   std::map<std::int64_t, Segment> segments_;

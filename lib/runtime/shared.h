@@ -14,6 +14,8 @@
 
 #include "lib/runtime/authenticator.h"
 #include "lib/runtime/listener.h"
+#include "lib/runtime/memory_budget.h"
+#include "lib/runtime/tallies.h"
 #include "lib/wire/messages.h"
 
 namespace arcus {
@@ -42,6 +44,8 @@ class WorkerShared {
 
   ReserveDescriptor& reserve() noexcept { return reserve_; }
   Authenticator& authenticator() noexcept { return authenticator_; }
+  Tallies& tallies() noexcept { return tallies_; }
+  MemoryBudget& memory() noexcept { return memory_; }
 
   /// A thread got its first connections: how long events wait there is measured from now on.
   void note_load() {
@@ -73,6 +77,8 @@ class WorkerShared {
   std::size_t idle_upstreams_;
   std::vector<std::unique_ptr<DataThread>> threads_;
   ReserveDescriptor reserve_;
+  Tallies tallies_;
+  MemoryBudget memory_;
   Authenticator authenticator_;  ///< speaks to the threads: ends before them
   std::atomic<std::uint32_t> random_{1};
   std::atomic<std::size_t> probe_count_{0};

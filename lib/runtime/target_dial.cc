@@ -84,7 +84,7 @@ bool TargetDial::choose_parent() {
     return false;
   }
   tried_.push_back(chooser.last_index());
-  slot_ = BackendSlot(parent_->health);
+  slot_ = client_.server().take_slot(*parent_);
   return true;
 }
 

@@ -4,6 +4,7 @@
 #include <utility>
 
 #include "lib/base/log.h"
+#include "lib/runtime/health_checks.h"
 #include "lib/runtime/listener.h"
 #include "lib/runtime/mailbox.h"
 
@@ -18,7 +19,8 @@ DataThread::DataThread(WorkerShared& shared, unsigned index)
       keep_alive_(deadlines_, shared.idle_upstreams()),
       lingering_(poller_, deadlines_),
       net_{poller_, deadlines_, resolver_, pipes_, lingering_, scratch_},
-      mailbox_(std::make_unique<Mailbox>(*this)) {}
+      mailbox_(std::make_unique<Mailbox>(*this)),
+      checks_(std::make_unique<HealthChecks>(*this)) {}
 
 DataThread::~DataThread() = default;
 
@@ -37,6 +39,7 @@ void DataThread::run() {
   }
   // Nothing may be left that refers to us: end what there is and let it be freed.
   listeners_.clear();
+  checks_->clear();
   for (const auto& [number, server] : servers_) {
     const std::uint64_t epoch = server->drain(nullptr);
     server->kill_draining(Reason::draining, epoch);
@@ -51,6 +54,7 @@ ServerOnThread* DataThread::find_server(std::uint64_t number) noexcept {
 }
 
 void DataThread::put_server(std::shared_ptr<const ServerConfig> config, wire::CounterSlot& counters) {
+  checks_->renew(config);
   auto& server = servers_[config->number];
   if (server)
     server->set_config(std::move(config), counters);
@@ -79,11 +83,17 @@ void DataThread::remove_server(std::uint64_t number) {
 bool DataThread::listen(std::uint64_t server, std::shared_ptr<ListeningSocket> socket) {
   auto& listener = listeners_[server];
   listener = std::make_unique<Listener>(*this, server, std::move(socket));
-  if (listener->is_watching()) return true;
-  listeners_.erase(server);
-  return false;
+  if (!listener->is_watching()) {
+    listeners_.erase(server);
+    return false;
+  }
+  if (const ServerOnThread* one = find_server(server); one && index_ == 0) checks_->watch(one->config());
+  return true;
 }
 
-void DataThread::unlisten(std::uint64_t server) { listeners_.erase(server); }
+void DataThread::unlisten(std::uint64_t server) {
+  checks_->unwatch(server);
+  listeners_.erase(server);
+}
 
 }  // namespace arcus

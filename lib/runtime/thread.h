@@ -25,6 +25,7 @@
 
 namespace arcus {
 
+class HealthChecks;
 class Listener;
 class ListeningSocket;
 class Mailbox;
@@ -58,6 +59,9 @@ class DataThread {
 
   LoopDelay& loop_delay() noexcept { return loop_delay_; }
   RefusalTally& refusals() noexcept { return refusals_; }
+  HealthChecks& checks() noexcept { return *checks_; }
+  /// Where this thread counts; nullptr for 0 and for a place that is none.
+  wire::Tally* tally(std::uint32_t place) const noexcept { return shared_.tallies().find(place, index_); }
 
   // For the runtime.
 
@@ -95,6 +99,7 @@ class DataThread {
   std::atomic<std::int64_t> load_{0};
   LoopDelay loop_delay_;
   RefusalTally refusals_;
+  std::unique_ptr<HealthChecks> checks_;  ///< of the first thread alone
   bool stopping_ = false;
 };
 

@@ -39,10 +39,18 @@ static void raise_descriptor_limit() {
   static_cast<void>(::setrlimit(RLIMIT_NOFILE, &limit));
 }
 
-/// The last line of defence: past it allocations fail, and connections with them.
-static void limit_memory(std::int64_t bytes) {
-  if (bytes <= 0) return;
-  const rlimit limit{static_cast<rlim_t>(bytes), static_cast<rlim_t>(bytes)};
+/// The last line of defence: past it allocations fail, and connections with them. The limit of the kernel
+/// counts stacks, and what the allocator holds without using it.
+static void limit_memory(std::int64_t bytes, std::int64_t threads) {
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+  constexpr bool has_shadow = true;  // which alone is larger than any limit
+#else
+  constexpr bool has_shadow = false;
+#endif
+  if (bytes <= 0 || has_shadow) return;
+  constexpr std::int64_t of_each_thread = std::int64_t{64} << 20;
+  const auto all = static_cast<rlim_t>(2 * bytes + (threads + 4) * of_each_thread);
+  const rlimit limit{all, all};
   static_cast<void>(::setrlimit(RLIMIT_DATA, &limit));
 }
 
@@ -52,7 +60,7 @@ static int serve(int channel_fd, std::span<const Protocol* const> protocols) {
   if (!hello) return 0;
   if (check_log_filter(hello->log_filter).empty()) set_log({.filter = hello->log_filter});
   raise_descriptor_limit();
-  limit_memory(hello->memory_limit_bytes);
+  limit_memory(hello->memory_limit_bytes, hello->threads);
   // Asio's signal pipe is made here: inside the sandbox F_SETFL is refused, the pipe would block its reader.
   asio::io_context before_sandbox;
   const asio::signal_set signal_pipe{before_sandbox};

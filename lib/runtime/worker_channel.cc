@@ -73,6 +73,8 @@ void WorkerLoop::handle(wire::Frame frame) {
       return on_own_ports(wire::from_json<wire::OwnPortsFrame>(frame.body));
     case FrameType::probe:
       return on_probe(wire::from_json<wire::ProbeFrame>(frame.body));
+    case FrameType::check:
+      return on_check(wire::from_json<wire::CheckFrame>(frame.body));
     case FrameType::resolver:
       return on_resolver(wire::from_json<wire::ResolverConfig>(frame.body));
     case FrameType::counters:

@@ -8,9 +8,11 @@
 #include <asio/post.hpp>
 #include <atomic>
 #include <csignal>
+#include <iterator>
 #include <latch>
 #include <utility>
 
+#include "lib/runtime/health_checks.h"
 #include "lib/runtime/thread.h"
 
 namespace arcus {
@@ -32,13 +34,15 @@ WorkerLoop::WorkerLoop(wire::FrameChannel channel, const wire::Hello& hello,
       shared_([this](std::function<void()> task) { asio::post(io_, std::move(task)); },
               descriptor_limit() / 4 / static_cast<std::size_t>(std::max<std::int64_t>(1, hello.threads))),
       table_(protocols, static_cast<std::size_t>(std::max<std::int64_t>(1, hello.threads)), facts_,
-             [this] { asio::post(io_, [this] { flush_logs_soon(); }); }),
+             shared_.tallies(), [this] { asio::post(io_, [this] { flush_logs_soon(); }); }),
       channel_(std::move(channel)),
       threads_(static_cast<std::size_t>(std::max<std::int64_t>(1, hello.threads))) {
   // Two descriptors a connection, some for ourselves.
   const auto fitting = static_cast<std::int64_t>(descriptor_limit() / 2) - 64;
   table_.worker_gauge().set_limit(hello.max_connections > 0 ? hello.max_connections
                                                             : std::max<std::int64_t>(16, fitting));
+  shared_.memory().set_limit(hello.memory_limit_bytes);
+  if (shared_.memory().is_limited()) measure_memory();
   shared_.set_sampler([this] { sample_delays(); });
   shared_.set_teller([this] { tell_refusals_soon(); });
   shared_.set_reporter([this](const wire::Event& event) { send(wire::FrameType::event, to_json(event)); });
@@ -312,6 +316,14 @@ void WorkerLoop::tell_refusals() {
                              .value = static_cast<std::int64_t>(sum.count)}));
 }
 
+void WorkerLoop::measure_memory() {
+  shared_.memory().measure();
+  memory_timer_.expires_after(100ms);
+  memory_timer_.async_wait([this](const asio::error_code& error) {
+    if (!error) measure_memory();
+  });
+}
+
 /// Measures how long a thread that has connections takes to get to a message.
 void WorkerLoop::sample_delays() {
   bool has_load = false;
@@ -336,8 +348,36 @@ void WorkerLoop::sample_delays() {
   });
 }
 
+void WorkerLoop::on_check(const wire::CheckFrame& frame) {
+  shared_.threads().front()->post([this, seq = frame.seq](DataThread& there) {
+    there.checks().check_all([this, seq, &there] {
+      shared_.run_on_main([this, seq, results = there.checks().take_results()]() mutable {
+        send_status(std::move(results));
+        send(wire::FrameType::ack, to_json(wire::Ack{.seq = seq}));
+      });
+    });
+  });
+}
+
 void WorkerLoop::on_status() {
+  shared_.threads().front()->post([this](DataThread& there) {
+    shared_.run_on_main(
+        [this, results = there.checks().take_results()]() mutable { send_status(std::move(results)); });
+  });
+}
+
+void WorkerLoop::send_status(std::vector<wire::BackendStatus> backends) {
+  constexpr std::ptrdiff_t most_in_a_frame = 500;
   wire::WorkerStatus status;
+  while (std::ssize(backends) > most_in_a_frame) {
+    wire::WorkerStatus part;
+    part.is_part = true;
+    part.backends.assign(std::make_move_iterator(backends.end() - most_in_a_frame),
+                         std::make_move_iterator(backends.end()));
+    backends.resize(backends.size() - part.backends.size());
+    send(wire::FrameType::status, to_json(part));
+  }
+  status.backends = std::move(backends);
   LoopDelay delays;
   for (const auto& thread : shared_.threads()) thread->loop_delay().move_to(delays);
   status.loop_delay_p99_us = delays.p99().count();

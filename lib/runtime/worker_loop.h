@@ -55,8 +55,11 @@ class WorkerLoop {
   void on_resolver(const wire::ResolverConfig& config);
   void on_own_ports(const wire::OwnPortsFrame& frame);
   void on_probe(const wire::ProbeFrame& frame);
+  void on_check(const wire::CheckFrame& frame);
   void on_status();
+  void send_status(std::vector<wire::BackendStatus> backends);
   void sample_delays();
+  void measure_memory();
   void on_log_level(const std::string& filter);
 
   void put_server(const wire::ServerConfig& server);
@@ -82,6 +85,7 @@ class WorkerLoop {
   asio::signal_set signals_{io_};
   asio::steady_timer log_timer_{io_};
   asio::steady_timer delay_timer_{io_};
+  asio::steady_timer memory_timer_{io_};
   asio::steady_timer refusal_timer_{io_};
   RefusalTally refusals_;  ///< of all threads, while they are asked
   asio::steady_timer exit_timer_{io_};

@@ -52,6 +52,7 @@ static CertificateFacts facts_of(const X509& certificate) {
           .not_after = time_of(X509_get0_notAfter(&certificate)),
           .key_type = key_type(X509_get0_pubkey(&certificate)),
           .fingerprint = openssl::fingerprint_of(certificate),
+          .has_names = openssl::has_alternative_names(certificate),
           .only_signs = only_signs(certificate)};
 }
 

@@ -26,6 +26,7 @@ struct CertificateFacts {
   WallTime not_after;
   std::string key_type;     ///< "RSA 2048", "EC P-256", "ED25519"
   std::string fingerprint;  ///< SHA-256 of the certificate, hex
+  bool has_names = false;   ///< `names` are alternative names, not the common one
   bool only_signs = false;  ///< its key may sign certificates, but no handshake
 };
 

@@ -117,6 +117,11 @@ std::vector<std::string> names_of(const X509& certificate) {
   return all;
 }
 
+bool has_alternative_names(const X509& certificate) {
+  return !alternative_names(certificate, GEN_DNS).empty() ||
+         !alternative_names(certificate, GEN_IPADD).empty();
+}
+
 std::string name_of(const X509& certificate) {
   if (std::string name = common_name(certificate); !name.empty()) return name;
   for (const int kind : {GEN_DNS, GEN_EMAIL})

@@ -16,6 +16,8 @@ Key read_key(std::string_view pem, std::string_view name);
 
 /// DNS names (lower case) and IP addresses; the common name when there are none.
 std::vector<std::string> names_of(const X509& certificate);
+/// Whether it has any of those but the common name.
+bool has_alternative_names(const X509& certificate);
 /// Who it is: common name, else the first DNS name or e-mail.
 std::string name_of(const X509& certificate);
 std::string fingerprint_of(const X509& certificate);  ///< SHA-256, hex

@@ -1,7 +1,5 @@
 #pragma once
 
-#include <atomic>
-#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -10,9 +8,12 @@
 #include <vector>
 
 #include "lib/base/address.h"
+#include "lib/base/count.h"
 #include "lib/base/reason.h"
 #include "lib/base/time.h"
 #include "lib/upstream/balancer.h"
+#include "lib/upstream/health.h"
+#include "lib/upstream/roster.h"
 
 namespace arcus {
 
@@ -23,6 +24,7 @@ enum class BackendRole : std::uint8_t { origin, parent_http, parent_https, paren
 
 struct BackendSpec {
   std::string id;
+  std::uint32_t tally = 0;  ///< where its connections are counted; 0 = nowhere
   std::string host;
   std::uint16_t port = 0;
   std::int64_t weight = 1;
@@ -39,29 +41,6 @@ struct BackendSpec {
   bool known_down = false;  ///< the state it starts with
 };
 
-/// What the threads of a worker know together about one backend; survives a reload that keeps its id and
-/// address.
-class BackendHealth {
- public:
-  static constexpr int fall = 3;                            ///< failures in a row until it is down
-  static constexpr std::chrono::milliseconds retry{2'000};  ///< then one trial each
-
-  /// False while down; once per `retry` it is true for one caller, whose connection is the trial.
-  bool may_try(SteadyTime now) noexcept;
-  bool is_down() const noexcept { return failures_.load(std::memory_order_relaxed) >= fall; }
-  /// A connect succeeded; true when that brought it up.
-  bool note_success() noexcept;
-  /// A connect failed; true when that took it down.
-  bool note_failure(SteadyTime now) noexcept;
-  void set_down(SteadyTime now) noexcept;
-
-  std::atomic<std::int64_t> active{0};  ///< connections over all threads
-
- private:
-  std::atomic<int> failures_{0};
-  std::atomic<std::int64_t> next_trial_{0};  ///< steady clock, nanoseconds
-};
-
 struct Backend {
   BackendSpec spec;
   std::shared_ptr<BackendHealth> health;
@@ -72,24 +51,32 @@ struct Backend {
 class BackendSet {
  public:
   /// Throws Error (failed) on an unknown algorithm or TLS settings that do not work. `previous` lends the
-  /// health and the links of backends that stay.
+  /// health and the links of backends that stay, and its rosters where they are the same.
   BackendSet(std::vector<BackendSpec> specs, std::string_view algorithm,
              const BackendSet* previous = nullptr);
 
   const std::vector<Backend>& all() const noexcept { return all_; }
   bool empty() const noexcept { return all_.empty(); }
   const Balancer& balancer() const noexcept { return *balancer_; }
+  /// The enabled backends that are the first choice, and the enabled backups.
+  const Roster& first_choice() const noexcept { return *first_choice_; }
+  const Roster& backups() const noexcept { return *backups_; }
 
  private:
+  std::shared_ptr<const Roster> roster_of(bool backups, const std::shared_ptr<const Roster>& previous) const;
+
   std::vector<Backend> all_;
   const Balancer* balancer_;
+  std::shared_ptr<const Roster> first_choice_;
+  std::shared_ptr<const Roster> backups_;
 };
 
 /// One unit of a backend's active connections. The set it came from may go first.
 class BackendSlot {
  public:
   BackendSlot() = default;
-  explicit BackendSlot(std::shared_ptr<BackendHealth> health) noexcept;
+  /// `ended` (may be null) counts when it is given back.
+  explicit BackendSlot(std::shared_ptr<BackendHealth> health, Count* ended = nullptr) noexcept;
   BackendSlot(BackendSlot&&) noexcept = default;
   BackendSlot& operator=(BackendSlot&& other) noexcept;
   ~BackendSlot() { give_back(); }
@@ -97,12 +84,17 @@ class BackendSlot {
 
  private:
   std::shared_ptr<BackendHealth> health_;
+  Count* ended_ = nullptr;
 };
 
 /// Chooses for one client: never a backend tried before, backups only when no other is left. Per thread and
-/// server.
+/// server. Allocates only at the first pick from a roster.
 class BackendChooser {
  public:
+  /// Begins where no other chooser does, so that threads do not march in step.
+  BackendChooser() noexcept;
+  explicit BackendChooser(std::uint64_t seed) noexcept : random_(seed) {}
+
   /// Nothing and `reason` = no_backend or limit_backend when none is left. `tried` holds indexes of `set`.
   const Backend* pick(const BackendSet& set, const std::vector<std::size_t>& tried, std::uint64_t client_key,
                       SteadyTime now, Reason& reason);
@@ -110,13 +102,14 @@ class BackendChooser {
   std::size_t last_index() const noexcept { return last_; }
 
  private:
-  const Backend* pick_among(const BackendSet& set, const std::vector<std::size_t>& tried, std::uint64_t key,
-                            SteadyTime now, bool backups);
+  Left choose(const Balancer& balancer, const Query& query);
+  std::uint32_t find_trial(const Query& query) noexcept;
+  BalancerState& state_of(const Roster& roster);
 
-  BalancerState state_;
-  std::vector<Candidate> candidates_;
+  Random random_;
+  std::vector<BalancerState> states_;
+  std::size_t cursor_ = 0;  ///< who is looked at next for a trial
   std::size_t last_ = 0;
-  bool full_ = false;
 };
 
 /// A stable hash of an address, for the algorithms that follow the client.

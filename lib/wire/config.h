@@ -43,7 +43,8 @@ struct RouteConfig {
 
 struct BackendConfig {
   std::string id;
-  std::string host;  ///< name or literal, without brackets
+  std::uint32_t tally = 0;  ///< where it counts (wire::tally_place); filled when it is sent
+  std::string host;         ///< name or literal, without brackets
   std::uint16_t port = 0;
   std::int64_t weight = 1;
   bool backup = false;
@@ -62,6 +63,8 @@ struct BackendConfig {
 
 /// One rule, as the registry has it; empty text = any.
 struct RuleConfig {
+  std::string id;           ///< not sent
+  std::uint32_t tally = 0;  ///< as of BackendConfig
   std::int64_t number = 0;
   bool allow = false;
   std::string client;       ///< CIDR
@@ -79,7 +82,12 @@ struct RuleConfig {
 struct UserConfig {
   std::string name;
   std::string password_hash;
-  bool enabled = true;  ///< and not expired
+  bool enabled = true;               ///< and not expired
+  std::string id = {};               ///< not sent
+  std::uint32_t tally = 0;           ///< as of BackendConfig
+  std::int64_t max_connections = 0;  ///< over all servers; 0 = unlimited, as the limits below
+  std::int64_t requests_per_second = 0;
+  std::int64_t bandwidth_bytes_per_second = 0;
   bool operator==(const UserConfig&) const = default;
 };
 
@@ -128,6 +136,14 @@ struct ServerConfig {
   std::string proxy_protocol_out = "off";  ///< off, v1, v2: told to origins and backends
 
   std::string lb = "round_robin";
+  std::string health_type = "none";  ///< none, tcp, tls, http
+  std::int64_t health_interval_ms = 30'000;
+  std::int64_t health_timeout_ms = 5'000;
+  std::string health_path = "/";
+  std::int64_t health_status = 0;  ///< that is good; 0 = 200 to 399
+  std::int64_t rise = 2;
+  std::int64_t fall = 3;
+  std::int64_t slow_start_ms = 10'000;
   bool access_log = true;
   std::string access_log_format;  ///< empty = the tenant's
   OptionMap config;               ///< the protocol's own options, as text

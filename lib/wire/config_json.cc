@@ -43,7 +43,8 @@ struct Fields<RouteConfig> {
 template <>
 struct Fields<BackendConfig> {
   static void each(auto& v, auto&& f) {
-    f("id", v.id), f("host", v.host), f("port", v.port), f("weight", v.weight), f("backup", v.backup);
+    f("id", v.id), f("tally", v.tally), f("host", v.host), f("port", v.port), f("weight", v.weight);
+    f("backup", v.backup);
     f("max_connections", v.max_connections), f("admin_state", v.admin_state), f("role", v.role);
     f("tls", v.tls), f("tls_verify", v.tls_verify), f("tls_server_name", v.tls_server_name);
     f("tls_ca_pem", v.tls_ca_pem), f("user_name", v.user_name), f("password", v.password);
@@ -54,7 +55,8 @@ struct Fields<BackendConfig> {
 template <>
 struct Fields<RuleConfig> {
   static void each(auto& v, auto&& f) {
-    f("number", v.number), f("allow", v.allow), f("client", v.client), f("user", v.user), f("host", v.host);
+    f("tally", v.tally), f("number", v.number), f("allow", v.allow), f("client", v.client);
+    f("user", v.user), f("host", v.host);
     f("destination", v.destination), f("port_first", v.port_first), f("port_last", v.port_last);
     f("method", v.method), f("time_window", v.time_window);
   }
@@ -63,7 +65,9 @@ struct Fields<RuleConfig> {
 template <>
 struct Fields<UserConfig> {
   static void each(auto& v, auto&& f) {
-    f("name", v.name), f("password_hash", v.password_hash), f("enabled", v.enabled);
+    f("name", v.name), f("password_hash", v.password_hash), f("enabled", v.enabled), f("tally", v.tally);
+    f("max_connections", v.max_connections), f("requests_per_second", v.requests_per_second);
+    f("bandwidth_bytes_per_second", v.bandwidth_bytes_per_second);
   }
 };
 
@@ -93,7 +97,11 @@ struct Fields<ServerConfig> {
     f("body_timeout_ms", v.body_timeout_ms), f("idle_timeout_ms", v.idle_timeout_ms);
     f("drain_timeout_ms", v.drain_timeout_ms), f("auth", v.auth), f("tls", v.tls);
     f("proxy_protocol_in", v.proxy_protocol_in), f("proxy_protocol_from", v.proxy_protocol_from);
-    f("proxy_protocol_out", v.proxy_protocol_out), f("lb", v.lb), f("access_log", v.access_log);
+    f("proxy_protocol_out", v.proxy_protocol_out), f("lb", v.lb);
+    f("health_type", v.health_type), f("health_interval_ms", v.health_interval_ms);
+    f("health_timeout_ms", v.health_timeout_ms), f("health_path", v.health_path);
+    f("health_status", v.health_status), f("rise", v.rise), f("fall", v.fall);
+    f("slow_start_ms", v.slow_start_ms), f("access_log", v.access_log);
     f("access_log_format", v.access_log_format), f("config", v.config), f("backends", v.backends);
     f("system_ca_pem", v.system_ca_pem), f("routes", v.routes), f("rules", v.rules),
         f("counter_segment", v.counter_segment), f("counter_slot", v.counter_slot);
@@ -180,10 +188,25 @@ struct Fields<Event> {
 };
 
 template <>
+struct Fields<CheckFrame> {
+  static void each(auto& v, auto&& f) { f("seq", v.seq); }
+};
+
+template <>
+struct Fields<BackendStatus> {
+  static void each(auto& v, auto&& f) {
+    f("backend_id", v.backend_id), f("server_id", v.server_id), f("checked_at_ms", v.checked_at_ms);
+    f("latency_us", v.latency_us), f("ok_in_row", v.ok_in_row), f("failed_in_row", v.failed_in_row);
+    f("error", v.error);
+  }
+};
+
+template <>
 struct Fields<WorkerStatus> {
   static void each(auto& v, auto&& f) {
     f("open_fds", v.open_fds), f("active_connections", v.active_connections);
     f("dropped_records", v.dropped_records), f("loop_delay_p99_us", v.loop_delay_p99_us);
+    f("backends", v.backends), f("is_part", v.is_part);
   }
 };
 
@@ -289,6 +312,7 @@ std::string to_json(const AccessLogFrame& value) { return text_of(value); }
 std::string to_json(const ListenFrame& value) { return text_of(value); }
 std::string to_json(const OwnPortsFrame& value) { return text_of(value); }
 std::string to_json(const ProbeFrame& value) { return text_of(value); }
+std::string to_json(const CheckFrame& value) { return text_of(value); }
 std::string to_json(const DrainFrame& value) { return text_of(value); }
 std::string to_json(const Ack& value) { return text_of(value); }
 std::string to_json(const Event& value) { return text_of(value); }
@@ -308,6 +332,7 @@ template AccessLogFrame from_json(std::string_view);
 template ListenFrame from_json(std::string_view);
 template OwnPortsFrame from_json(std::string_view);
 template ProbeFrame from_json(std::string_view);
+template CheckFrame from_json(std::string_view);
 template DrainFrame from_json(std::string_view);
 template Ack from_json(std::string_view);
 template Event from_json(std::string_view);

@@ -14,7 +14,7 @@ namespace arcus::wire {
 namespace {
 
 constexpr std::size_t max_threads = 64;
-constexpr std::size_t max_servers = 4096;
+constexpr std::size_t max_entries = std::size_t{1} << tally_entry_bits;
 constexpr std::size_t name_bytes = 16;
 
 /// A slot as it stands in the file. The counts of CounterSlot are 64-bit words and nothing else.
@@ -38,6 +38,13 @@ enum Word : std::size_t {  // order of CounterSlot
 static_assert(offsetof(CounterSlot, response_time) == Word::response_time * sizeof(std::uint64_t));
 static_assert(offsetof(CounterSlot, reasons) == Word::reasons * sizeof(std::uint64_t));
 static_assert(offsetof(CounterSlot, dropped_records) == Word::dropped_records * sizeof(std::uint64_t));
+
+/// A Tally as it stands in the file.
+struct RawTally {
+  std::uint64_t uses, ended, failures, bytes_in, bytes_out, last_at_ms, spare[2];
+};
+static_assert(sizeof(RawTally) == sizeof(Tally));
+static_assert(offsetof(RawTally, last_at_ms) == offsetof(Tally, last_at_ms));
 
 [[noreturn]] void refuse() { throw Error{ErrorKind::failed, "counter file: not one of ours"}; }
 
@@ -73,9 +80,11 @@ CounterHeader read_header(int fd) {
   if (::fstat(fd, &info) != 0) throw system_error("counter file", errno);
   read_all(fd, &header, sizeof header, 0);
   if (header.magic != counter_magic || header.version != counter_version ||
-      header.slot_bytes != sizeof(CounterSlot) || header.threads == 0 || header.threads > max_threads ||
-      header.servers == 0 || header.servers > max_servers ||
-      static_cast<std::size_t>(info.st_size) != counter_file_size(header.threads, header.servers))
+      (header.slot_bytes != sizeof(CounterSlot) && header.slot_bytes != sizeof(Tally)) ||
+      header.threads == 0 || header.threads > max_threads || header.entries == 0 ||
+      header.entries > max_entries ||
+      static_cast<std::size_t>(info.st_size) !=
+          counter_file_size(header.threads, header.entries, header.slot_bytes))
     refuse();
   return header;
 }
@@ -96,34 +105,72 @@ void add(CounterTotals& sum, const RawSlot& slot) {
   for (std::size_t i = 0; i < reason_capacity; ++i) sum.reasons[i] += slot[Word::reasons + i];
 }
 
+void add(TallyTotals& sum, const RawTally& slot) {
+  sum.uses += slot.uses;
+  sum.ended += slot.ended;
+  sum.failures += slot.failures;
+  sum.bytes_in += slot.bytes_in;
+  sum.bytes_out += slot.bytes_out;
+  sum.last_at_ms = std::max(sum.last_at_ms, slot.last_at_ms);
+}
+
+/// The names given so far; unnamed entries among them are empty.
+std::vector<std::string> read_names(int names, std::size_t entries) {
+  std::vector<std::array<char, name_bytes>> raw(entries);
+  std::size_t size = 0;
+  while (size < entries * name_bytes) {
+    const ssize_t n = ::pread(names, reinterpret_cast<char*>(raw.data()) + size, entries * name_bytes - size,
+                              static_cast<off_t>(size));
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw system_error("names of counters", errno);
+    if (n == 0) break;
+    size += static_cast<std::size_t>(n);
+  }
+  std::vector<std::string> out;
+  for (std::size_t i = 0; i < size / name_bytes; ++i)
+    out.emplace_back(raw[i].data(), ::strnlen(raw[i].data(), name_bytes));
+  return out;
+}
+
+/// Sums over the threads, in the order of the names.
+template <typename Raw, typename Totals>
+void sum_up(int fd, const CounterHeader& header, std::vector<Totals>& totals) {
+  std::vector<Raw> slots(totals.size());
+  for (std::size_t thread = 0; thread < header.threads && !totals.empty(); ++thread) {
+    read_all(fd, slots.data(), slots.size() * sizeof(Raw),
+             sizeof(CounterHeader) + thread * header.entries * sizeof(Raw));
+    for (std::size_t i = 0; i < totals.size(); ++i) add(totals[i], slots[i]);
+  }
+}
+
 }  // namespace
 
 int create_counter_file(const std::string& path, std::string_view incarnation, std::size_t threads,
-                        std::size_t servers) {
+                        std::size_t entries, std::size_t slot_bytes) {
   UniqueFd fd{::open(path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600)};
   if (!fd) throw system_error("cannot create '" + path + "'", errno);
   // Locked from its first moment: the lock travels with the descriptor and ends with the last holder of it.
   struct flock lock = first_byte();
   if (::fcntl(fd.get(), F_OFD_SETLK, &lock) != 0) throw system_error("cannot lock '" + path + "'", errno);
-  const auto size = static_cast<off_t>(counter_file_size(threads, servers));
+  const auto size = static_cast<off_t>(counter_file_size(threads, entries, slot_bytes));
   if (const int error = ::posix_fallocate(fd.get(), 0, size); error != 0) {
     ::unlink(path.c_str());
     throw system_error("cannot allocate '" + path + "'", error);
   }
   CounterHeader header;
   header.threads = static_cast<std::uint32_t>(threads);
-  header.servers = static_cast<std::uint32_t>(servers);
-  header.slot_bytes = sizeof(CounterSlot);
+  header.entries = static_cast<std::uint32_t>(entries);
+  header.slot_bytes = static_cast<std::uint32_t>(slot_bytes);
   std::copy_n(incarnation.data(), std::min(incarnation.size(), header.incarnation.size()),
               header.incarnation.data());
   write_all(fd.get(), &header, sizeof header, 0);
   return fd.release();
 }
 
-void name_counter_slot(int fd, std::size_t slot, std::string_view server_id) {
-  std::array<char, name_bytes> name{};
-  std::copy_n(server_id.data(), std::min(server_id.size(), name.size()), name.data());
-  write_all(fd, name.data(), name.size(), server_table_offset() + slot * name_bytes);
+void name_counter_slot(int names, std::size_t entry, std::string_view name) {
+  std::array<char, name_bytes> text{};
+  std::copy_n(name.data(), std::min(name.size(), text.size()), text.data());
+  write_all(names, text.data(), text.size(), entry * name_bytes);
 }
 
 bool counter_file_in_use(int fd) {
@@ -132,26 +179,20 @@ bool counter_file_in_use(int fd) {
   return lock.l_type != F_UNLCK;
 }
 
-std::vector<CounterTotals> read_counters(int fd, std::string* incarnation) {
+CounterFileTotals read_counters(int fd, int names) {
   const CounterHeader header = read_header(fd);
-  if (incarnation)
-    incarnation->assign(header.incarnation.data(),
-                        ::strnlen(header.incarnation.data(), header.incarnation.size()));
-  std::vector<std::array<char, name_bytes>> names(header.servers);
-  read_all(fd, names.data(), names.size() * name_bytes, server_table_offset());
-  while (!names.empty() && names.back()[0] == '\0') names.pop_back();
-
-  std::vector<CounterTotals> out(names.size());
-  std::vector<RawSlot> slots(names.size());
-  for (std::size_t thread = 0; thread < header.threads && !names.empty(); ++thread) {
-    const std::size_t first = thread * header.servers;
-    read_all(fd, slots.data(), slots.size() * sizeof(RawSlot),
-             slots_offset(header.servers) + first * sizeof(RawSlot));
-    for (std::size_t i = 0; i < names.size(); ++i) add(out[i], slots[i]);
-  }
-  for (std::size_t i = 0; i < names.size(); ++i)
-    out[i].server_id.assign(names[i].data(), ::strnlen(names[i].data(), name_bytes));
-  std::erase_if(out, [](const CounterTotals& totals) { return totals.server_id.empty(); });
+  CounterFileTotals out;
+  out.incarnation.assign(header.incarnation.data(),
+                         ::strnlen(header.incarnation.data(), header.incarnation.size()));
+  for (std::string& name : read_names(names, header.entries))
+    if (header.slot_bytes == sizeof(CounterSlot))
+      out.servers.push_back({.server_id = std::move(name)});
+    else
+      out.tallies.push_back({.name = std::move(name)});
+  sum_up<RawSlot>(fd, header, out.servers);
+  sum_up<RawTally>(fd, header, out.tallies);
+  std::erase_if(out.servers, [](const CounterTotals& totals) { return totals.server_id.empty(); });
+  std::erase_if(out.tallies, [](const TallyTotals& totals) { return totals.name.empty(); });
   return out;
 }
 

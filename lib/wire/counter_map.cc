@@ -34,8 +34,10 @@ CounterMap::CounterMap(int fd) : fd_{fd} {
   if (::fstat(fd, &info) != 0) throw system_error("counter file", errno);
   if (::pread(fd, &header, sizeof header, 0) != static_cast<ssize_t>(sizeof header) ||
       header.magic != counter_magic || header.version != counter_version ||
-      header.slot_bytes != sizeof(CounterSlot) || header.threads == 0 || header.servers == 0 ||
-      static_cast<std::size_t>(info.st_size) != counter_file_size(header.threads, header.servers))
+      (header.slot_bytes != sizeof(CounterSlot) && header.slot_bytes != sizeof(Tally)) ||
+      header.threads == 0 || header.entries == 0 ||
+      static_cast<std::size_t>(info.st_size) !=
+          counter_file_size(header.threads, header.entries, header.slot_bytes))
     throw Error{ErrorKind::failed, "counter file: not one of ours"};
   struct flock lock {};
   lock.l_type = F_WRLCK;
@@ -44,7 +46,8 @@ CounterMap::CounterMap(int fd) : fd_{fd} {
   if (::fcntl(fd, F_OFD_SETLK, &lock) != 0) throw system_error("counter file: cannot lock it", errno);
   size_ = static_cast<std::size_t>(info.st_size);
   threads_ = header.threads;
-  servers_ = header.servers;
+  entries_ = header.entries;
+  slot_bytes_ = header.slot_bytes;
   void* base = ::mmap(nullptr, size_, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (base == MAP_FAILED) throw system_error("counter file: cannot map it", errno);
   base_ = base;
@@ -54,7 +57,8 @@ CounterMap::CounterMap(CounterMap&& other) noexcept
     : base_{std::exchange(other.base_, nullptr)},
       size_{other.size_},
       threads_{other.threads_},
-      servers_{other.servers_},
+      entries_{other.entries_},
+      slot_bytes_{other.slot_bytes_},
       fd_{std::exchange(other.fd_, -1)} {}
 
 CounterMap::~CounterMap() {
@@ -67,9 +71,14 @@ CounterMap::~CounterMap() {
   ::fcntl(fd_, F_OFD_SETLK, &lock);
 }
 
-CounterSlot& CounterMap::slot(std::size_t thread, std::size_t server) const noexcept {
-  auto* start = static_cast<std::byte*>(base_) + slots_offset(servers_);
-  return reinterpret_cast<CounterSlot*>(start)[thread * servers_ + server];
+CounterSlot& CounterMap::slot(std::size_t thread, std::size_t entry) const noexcept {
+  auto* start = static_cast<std::byte*>(base_) + sizeof(CounterHeader);
+  return reinterpret_cast<CounterSlot*>(start)[thread * entries_ + entry];
+}
+
+Tally& CounterMap::tally(std::size_t thread, std::size_t entry) const noexcept {
+  auto* start = static_cast<std::byte*>(base_) + sizeof(CounterHeader);
+  return reinterpret_cast<Tally*>(start)[thread * entries_ + entry];
 }
 
 }  // namespace arcus::wire

@@ -25,7 +25,7 @@ constexpr std::size_t descriptors_per_read = 8;
 
 bool is_known(std::uint16_t type) noexcept {
   return type >= static_cast<std::uint16_t>(FrameType::hello) &&
-         type <= static_cast<std::uint16_t>(FrameType::own_ports);
+         type <= static_cast<std::uint16_t>(FrameType::check);
 }
 
 [[noreturn]] void refuse(const char* what) {

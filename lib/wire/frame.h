@@ -31,6 +31,7 @@ enum class FrameType : std::uint16_t {
   status = 13,      ///< daemon: empty; worker: WorkerStatus
   log_level = 14,   ///< daemon: the filter as plain text
   own_ports = 15,   ///< daemon: OwnPortsFrame
+  check = 16,       ///< daemon: CheckFrame
 };
 
 struct Frame {

@@ -96,8 +96,26 @@ struct Ack {
 struct Event {
   std::string kind;  ///< drained, leaving, backend_up, backend_down, limit, error, refused
   std::string server_id;
-  std::string detail;      ///< of refused: the Reason and the client's network
+  /// Of refused: the Reason and the client's network. Of backend_up and backend_down: its id, who found out
+  /// (check, traffic), and what.
+  std::string detail;
   std::int64_t value = 0;  ///< of refused: how many
+};
+
+/// What the last check of a backend found.
+struct BackendStatus {
+  std::string backend_id;
+  std::string server_id;
+  std::int64_t checked_at_ms = 0;  ///< Unix time
+  std::int64_t latency_us = 0;
+  std::int64_t ok_in_row = 0;
+  std::int64_t failed_in_row = 0;
+  std::string error;  ///< a sentence; empty = it was good
+};
+
+/// Body of `check`: check all backends now, then `ack`.
+struct CheckFrame {
+  std::int64_t seq = 0;
 };
 
 /// Body of `status`, worker to daemon, on request (an empty `status` frame from the daemon).
@@ -106,6 +124,8 @@ struct WorkerStatus {
   std::int64_t active_connections = 0;
   std::int64_t dropped_records = 0;
   std::int64_t loop_delay_p99_us = 0;
+  std::vector<BackendStatus> backends;  ///< checked since the last status
+  bool is_part = false;                 ///< more of them come in another; only they are filled in
 };
 
 std::string to_json(const WorkerConfig& value);
@@ -117,6 +137,7 @@ std::string to_json(const AccessLogFrame& value);
 std::string to_json(const ListenFrame& value);
 std::string to_json(const OwnPortsFrame& value);
 std::string to_json(const ProbeFrame& value);
+std::string to_json(const CheckFrame& value);
 std::string to_json(const DrainFrame& value);
 std::string to_json(const Ack& value);
 std::string to_json(const Event& value);

@@ -78,9 +78,12 @@ bool HttpSession::read_answer() {
       bytes = {net().scratch.data(), exchange.upstream_in.size()};
       exchange.upstream_in.clear();
     } else {
-      const IoResult got = read_behind(net(), exchange.upstream, exchange.upstream_in, bytes);
+      const std::size_t most = exchange.response.may_read(exchange.upstream, scratch_size);
+      if (most == 0) return false;
+      const IoResult got = read_behind(net(), exchange.upstream, exchange.upstream_in, bytes, most);
       if (got.status == IoStatus::blocked) return false;
       if (got.status != IoStatus::ok) return lost_upstream();
+      exchange.response.note_read(got.bytes);
     }
     std::size_t used = 0;
     if (!take_answer(net().scratch.first(bytes.size()), used))
@@ -177,7 +180,7 @@ bool HttpSession::pass_answer(const ResponseHead& head, std::string_view rest, s
 /// what a client saw is counted, so a whole answer is counted before it is sent.
 void HttpSession::count_ahead(std::size_t bytes) noexcept {
   Exchange& exchange = *exchange_;
-  connection_.count_request();
+  connection_.count_request(user(), exchange.rule);
   connection_.count_out(bytes);
   exchange.counted = true;
   exchange.prepaid = bytes;

@@ -111,14 +111,17 @@ BodyPump::Flow BodyPump::run(NetContext& net, std::span<char> room, Stream& sour
 BodyPump::Flow BodyPump::copy(NetContext& net, std::span<char> room, Stream& source, Backlog& held,
                               Stream& sink, std::size_t& budget) {
   if (!sink.writable()) return Flow::waiting;
+  const std::size_t most = may_read(source, net.scratch.size());
+  if (most == 0) return Flow::waiting;
   std::string_view bytes;
-  const IoResult got = read_behind(net, source, held, bytes);
+  const IoResult got = read_behind(net, source, held, bytes, most);
   if (got.status == IoStatus::blocked) return Flow::waiting;
   if (got.status == IoStatus::failed) return Flow::source_failed;
   if (got.status == IoStatus::ended) {
     coder_.close();
     return coder_.done() ? Flow::busy : Flow::source_ended;
   }
+  note_read(got.bytes);
   read_ += got.bytes;
   total_ += got.bytes;
   budget -= std::min(budget, got.bytes);
@@ -137,11 +140,12 @@ bool BodyPump::can_splice(const Stream& source, const Stream& sink, const Backlo
 
 BodyPump::Flow BodyPump::splice(NetContext& net, Stream& source, Stream& sink, std::size_t& budget) {
   if (piped() == 0) {
-    if (!source.readable() || !sink.writable()) {
+    const std::size_t most = source.readable() && sink.writable() ? may_read(source, pipe_->capacity) : 0;
+    if (most == 0) {
       give_pipe(net);
       return Flow::waiting;
     }
-    if (!fill_pipe(source)) return Flow::source_failed;
+    if (!fill_pipe(source, most)) return Flow::source_failed;
     if (source_ended_) {
       give_pipe(net);
       coder_.close();
@@ -155,11 +159,12 @@ BodyPump::Flow BodyPump::splice(NetContext& net, Stream& source, Stream& sink, s
   return Flow::busy;
 }
 
-bool BodyPump::fill_pipe(Stream& source) {
-  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(coder_.plain_bytes(), pipe_->capacity));
+bool BodyPump::fill_pipe(Stream& source, std::size_t most) {
+  const auto size = static_cast<std::size_t>(std::min<std::uint64_t>(coder_.plain_bytes(), most));
   const ssize_t n = socket::splice(source.fd(), pipe_->write_end.get(), size);
   if (n > 0) {
     pipe_->held = static_cast<std::size_t>(n);
+    note_read(pipe_->held);
     read_ += pipe_->held;
     coder_.skip(pipe_->held);
   } else if (n == 0) {
@@ -203,13 +208,15 @@ void BodyPump::clear(NetContext& net) noexcept {
   read_ = written_ = 0;
   total_ = 0;
   source_ended_ = false;
+  throttle_ = nullptr;
 }
 
-IoResult read_behind(NetContext& net, Stream& source, Backlog& held, std::string_view& bytes) {
+IoResult read_behind(NetContext& net, Stream& source, Backlog& held, std::string_view& bytes,
+                     std::size_t most) {
   const std::size_t before = held.size();
   const std::string_view kept = held.view();
   if (before > 0) std::memcpy(net.scratch.data(), kept.data(), before);
-  const IoResult got = source.read(net.scratch.subspan(before));
+  const IoResult got = source.read(net.scratch.subspan(before, std::min(most, net.scratch.size() - before)));
   if (got.status != IoStatus::ok) return got;
   held.clear();
   bytes = {net.scratch.data(), before + got.bytes};

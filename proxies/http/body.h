@@ -12,6 +12,7 @@
 #include "lib/net/context.h"
 #include "lib/net/pipe_pool.h"
 #include "lib/net/stream.h"
+#include "lib/net/throttle.h"
 
 namespace arcus::http {
 
@@ -72,6 +73,15 @@ class BodyPump {
   };
 
   BodyCoder& coder() noexcept { return coder_; }
+  /// What bounds its bytes per second; nullptr = nothing. Forgotten by clear().
+  void set_throttle(Throttle* throttle) noexcept { throttle_ = throttle; }
+  /// How many of `most` bytes may be read from `source` now; 0 = the throttle's waiter is run when some may.
+  std::size_t may_read(const Stream& source, std::size_t most) {
+    return throttle_ == nullptr || !source.readable() ? most : throttle_->lease(most);
+  }
+  void note_read(std::size_t bytes) noexcept {
+    if (throttle_ != nullptr) throttle_->use(bytes);
+  }
   /// Sends `head` and `body`, what the sink does not take is kept. False when the sink has failed.
   bool send(Stream& sink, std::string_view head, std::string_view body);
   /// Moves what can be moved now. `held` is what was read from the source and not consumed.
@@ -92,7 +102,7 @@ class BodyPump {
             std::size_t& budget);
   Flow splice(NetContext& net, Stream& source, Stream& sink, std::size_t& budget);
   bool can_splice(const Stream& source, const Stream& sink, const Backlog& held) const noexcept;
-  bool fill_pipe(Stream& source);
+  bool fill_pipe(Stream& source, std::size_t most);
   bool drain_pipe(Stream& sink);
   void give_pipe(NetContext& net) noexcept;
   std::size_t piped() const noexcept { return pipe_ ? pipe_->held : 0; }
@@ -100,14 +110,16 @@ class BodyPump {
   BodyCoder coder_;
   Backlog out_;
   std::unique_ptr<Pipe> pipe_;
+  Throttle* throttle_ = nullptr;
   std::uint64_t total_ = 0;  ///< copied so far
   std::size_t read_ = 0;
   std::size_t written_ = 0;
   bool source_ended_ = false;
 };
 
-/// Reads behind what is held of `source`: `bytes` is both together, in the scratch buffer. `held` is emptied
-/// only when something came.
-IoResult read_behind(NetContext& net, Stream& source, Backlog& held, std::string_view& bytes);
+/// Reads at most `most` bytes behind what is held of `source`: `bytes` is both together, in the scratch
+/// buffer. `held` is emptied only when something came.
+IoResult read_behind(NetContext& net, Stream& source, Backlog& held, std::string_view& bytes,
+                     std::size_t most = scratch_size);
 
 }  // namespace arcus::http

@@ -77,6 +77,7 @@ void Exchange::reset(NetContext& net) noexcept {
   reason = Reason::ok;
   interims = 0;
   answered = counted = upstream_keeps = pins = false;
+  rule = 0;
   prepaid = 0;
   response_time.reset();
   dns_time = connect_time = {};

@@ -65,6 +65,7 @@ struct RequestFacts {
   std::optional<Endpoint> address;
   std::uint16_t port = 0;
   std::uint16_t status = 0;
+  std::uint32_t rule = 0;  ///< tally of the rule that decided
   Reason reason = Reason::ok;
   std::uint8_t client_minor = 1;
   bool has_head = false;  ///< a whole request head was read

@@ -29,13 +29,34 @@ bool HttpSession::begin(const RequestHead& head, std::string_view rest) {
     client_in_.keep(rest);
     return true;
   }
-  if (!admit(head)) {
+  if (!admit_rate() || !admit(head)) {
     // reply() has answered and perhaps closed; what followed is the next request when the client is kept.
     if (phase_ == Phase::over) return false;
     client_in_.keep(rest);
     return true;
   }
   return dispatch(head, rest);
+}
+
+/// The limits of how many, and from here on of how many bytes.
+bool HttpSession::admit_rate() {
+  static constexpr OwnField retry[] = {{"Retry-After", "1"}};
+  const Reason verdict = connection_.admit_request(user());
+  set_throttles();
+  if (verdict == Reason::ok) return true;
+  reply(status_of(verdict), verdict, retry);
+  return false;
+}
+
+void HttpSession::set_throttles() {
+  connection_.renew_throttles();
+  ThrottlePair* both = connection_.throttles();
+  if (tunnel_) return tunnel_->relay.set_throttles(both);
+  exchange_->request.set_throttle(both == nullptr ? nullptr : &both->from_client);
+  exchange_->response.set_throttle(both == nullptr ? nullptr : &both->to_client);
+  if (both == nullptr) return;
+  Deferred& waits = *this;
+  both->set_waiter(waits);
 }
 
 /// Keeps for the record what will be gone by then.
@@ -72,6 +93,7 @@ bool HttpSession::admit_reverse(const RequestHead& head) {
   exchange_->asked_host = asked.host;
   if (!connection_.config().policy->empty()) {
     const auto decision = decide_early(connection_.config());
+    exchange_->rule = decision.tally;
     if (decision.verdict == policy::Verdict::deny) {
       reply(403, decision.reason);
       return false;
@@ -109,6 +131,7 @@ bool HttpSession::admit_route(const Authority& asked) {
       if (policy::is_bad_http_port(exchange.port)) denied = Reason::destination_denied;
     }
     const auto decision = decide_early(connection_.config());
+    exchange_->rule = decision.tally;
     if (decision.verdict == policy::Verdict::deny) denied = decision.reason;
   }
   if (denied != Reason::ok) {
@@ -140,6 +163,7 @@ bool HttpSession::admit_forward(const RequestHead& head) {
     return false;
   }
   const auto decision = decide_early(connection_.config());
+  exchange_->rule = decision.tally;
   if (decision.verdict != policy::Verdict::deny) return !uses_parents() || admit_backend();
   exchange.denied_range = decision.range;
   reply(403, decision.reason);
@@ -213,6 +237,7 @@ bool HttpSession::dispatch(const RequestHead& head, std::string_view rest) {
   const CodedBytes body = exchange.request.coder().feed(rest, out.subspan(size));
   if (body.bad) return reject(bad_request);
   exchange.bytes_in += body.consumed;
+  if (ThrottlePair* both = connection_.throttles()) both->from_client.charge(head.size + body.consumed);
   exchange.reusable = is_idempotent(head.method) && exchange.request.coder().done() &&
                       body.out.size() <= max_replay_body && exchange.upgrade.empty();
   const std::string_view text{out.data(), size};

@@ -35,6 +35,8 @@ void HttpSession::run() {
     throw;
   }
   running_ = false;
+  if (ThrottlePair* both = connection_.throttles()) [[unlikely]]
+    both->settle();
 }
 
 void HttpSession::run_steps() {
@@ -132,8 +134,10 @@ void HttpSession::on_deadline(Deadline&) {
   }
   if (phase_ != Phase::exchange) return;
   Exchange& exchange = *exchange_;
-  if (exchange.answered) return abort(Reason::body_timeout);
   const bool sent = exchange.request.finished() || exchange.upload_broken;
+  if (const ThrottlePair* both = connection_.throttles(); both != nullptr && both->is_waiting())
+    return (sent && !exchange.answered ? handler_.timers().response : handler_.timers().body)->arm(deadline_);
+  if (exchange.answered) return abort(Reason::body_timeout);
   if (sent) {
     reply(504, Reason::response_timeout);
   } else {
@@ -162,6 +166,7 @@ void HttpSession::record() {
                   : known.client_minor == 0 ? "HTTP/1.0"
                                             : "HTTP/1.1",
        .user = user(),
+       .rule = known.rule,
        .server_name = tunnel_ && tunnel_->witness ? tunnel_->witness->name() : std::string_view{},
        .referer = known.notes.get(NoteKind::referer),
        .user_agent = known.notes.get(NoteKind::user_agent),
@@ -226,10 +231,13 @@ void HttpSession::on_config() {
   if (const Reason denied = judge_user(tunnel_ != nullptr); denied != Reason::ok) return on_kill(denied);
   if (phase_ != Phase::tunnel) {
     if (!connection_.server().config()->policy->admits(connection_.peer().address))
-      on_kill(Reason::acl_denied);
-    return;
+      return on_kill(Reason::acl_denied);
+  } else if (const Reason denied = judge_anew(); denied != Reason::ok) {
+    return abort(denied);
   }
-  if (const Reason denied = judge_anew(); denied != Reason::ok) abort(denied);
+  if (!exchange_ && !tunnel_) return;
+  set_throttles();
+  if (!tunnel_) net().poller.defer(*this);  // what waited may have its turn
 }
 
 }  // namespace arcus::http

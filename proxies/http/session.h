@@ -77,6 +77,8 @@ class HttpSession final : public Session,
   // request.cc: from a head to an upstream.
   bool begin(const RequestHead& head, std::string_view rest);
   void note(const RequestHead& head);
+  bool admit_rate();
+  void set_throttles();
   bool admit(const RequestHead& head);
   bool admit_forward(const RequestHead& head);
   bool admit_reverse(const RequestHead& head);
@@ -133,6 +135,7 @@ class HttpSession final : public Session,
   /// Leaves the exchange for a tunnel; client and upstream are still to be handed over.
   Tunnel& become_tunnel();
   bool open_tunnel(Stream upstream);
+  void count_tunnel() noexcept;
   bool switch_protocols(const ResponseHead& head, std::string_view rest);
   void on_relayed(std::size_t from_client, std::size_t from_backend) noexcept override;
   bool on_client_bytes(std::string_view bytes) override;

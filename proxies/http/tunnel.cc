@@ -15,6 +15,7 @@ Tunnel& HttpSession::become_tunnel() {
   RelayHandler& hears = *this;  // a private base: make_unique could not convert
   tunnel_ = std::make_unique<Tunnel>(net(), hears, exchange_->take_facts());
   tunnel_->ahead = client_in_.size();
+  tunnel_->relay.set_throttles(connection_.throttles());
   release_exchange();
   return *tunnel_;
 }
@@ -23,6 +24,7 @@ bool HttpSession::open_tunnel(Stream upstream) {
   exchange_->status = 200;
   exchange_->response_time = since_start();
   Tunnel& tunnel = become_tunnel();
+  count_tunnel();
   if (connection_.wants_details()) {
     tunnel.witness = std::make_unique<tls::NameWitness>();
     tunnel.relay.listen();
@@ -34,6 +36,11 @@ bool HttpSession::open_tunnel(Stream upstream) {
                      connection_.config().idle_timeout());
   client_in_.clear();
   return false;
+}
+
+void HttpSession::count_tunnel() noexcept {
+  connection_.count_request(user(), tunnel_->facts.rule);
+  tunnel_->facts.counted = true;
 }
 
 bool HttpSession::switch_protocols(const ResponseHead& head, std::string_view rest) {
@@ -52,8 +59,10 @@ bool HttpSession::switch_protocols(const ResponseHead& head, std::string_view re
   std::string first{workspace().out.data(), size};
   first += rest;
   Stream upstream = std::move(exchange.upstream);
-  become_tunnel().relay.start(client(), std::move(upstream), client_in_.view(), first,
-                              connection_.config().idle_timeout());
+  Tunnel& tunnel = become_tunnel();
+  count_tunnel();
+  tunnel.relay.start(client(), std::move(upstream), client_in_.view(), first,
+                     connection_.config().idle_timeout());
   client_in_.clear();
   return false;
 }

@@ -31,6 +31,7 @@ Reason HttpSession::judge(const Endpoint& address) {
     return Reason::destination_denied;
   }
   const policy::Decision decision = policy.decide_address(question(), address, {});
+  exchange_->rule = decision.tally;
   if (decision.verdict != policy::Verdict::deny) return Reason::ok;
   exchange_->denied_range = decision.range;
   return decision.reason;
@@ -65,7 +66,7 @@ bool HttpSession::choose_backend(Reason& reason) {
                                   connection_.thread().now(), reason);
   if (exchange.backend == nullptr) return false;
   exchange.tried.push_back(chooser.last_index());
-  exchange.slot = BackendSlot(exchange.backend->health);
+  exchange.slot = server.take_slot(*exchange.backend);
   exchange.link = exchange.backend->link;
   if (parents) return true;
   exchange.host = exchange.backend->spec.host;
@@ -164,6 +165,7 @@ void HttpSession::on_dialed(Stream stream, const Endpoint& address, bool reused)
   exchange.dialer.reset();
   exchange.trouble.clear();
   exchange.address = address;
+  static_cast<void>(judge(address));  // others were judged after it; the rule that let this one pass counts
   exchange.reused = reused;
   if (exchange.backend != nullptr && !reused)
     connection_.server().note_connect(*exchange.backend, Reason::ok);

@@ -18,7 +18,7 @@ policy::Request SniSession::question() const {
   return {.client = connection_.peer().address, .host = name_, .port = port_};
 }
 
-Reason SniSession::judge(const Endpoint* address) const {
+Reason SniSession::judge(const Endpoint* address) {
   const ServerConfig& newest = *connection_.server().config();
   const policy::Policy& policy = *newest.policy;
   policy::Decision decision;
@@ -30,7 +30,8 @@ Reason SniSession::judge(const Endpoint* address) const {
   } else if (!policy.empty()) {
     decision = policy.decide(question(), address != nullptr ? &address->address : nullptr);
   }
-  return decision.verdict == policy::Verdict::deny ? decision.reason : Reason::ok;
+  rule_ = decision.tally;
+  return decision.reason;
 }
 
 void SniSession::dial(const policy::Route& route) {
@@ -58,7 +59,7 @@ void SniSession::try_backend() {
                          connection_.thread().now(), reason);
   if (!opening.backend) return finish(opening.tried.empty() ? reason : last_failure_);
   opening.tried.push_back(chooser.last_index());
-  backend_slot_ = BackendSlot(opening.backend->health);
+  backend_slot_ = connection_.server().take_slot(*opening.backend);
   const bool last = opening.tried.size() >= std::min(max_attempts, config.backends->all().size());
   const auto timeout = last ? config.connection_timeout() : config.connection_timeout() / 3;
   opening.connector.start(to_backend(connection_, *opening.backend, timeout));
@@ -79,7 +80,10 @@ void SniSession::on_dialed(Stream stream, const Endpoint& address, bool) {
   if (target) backend_slot_ = target->take_slot();
   upstream_ = address;
   phase_ = Phase::relay;
+  connection_.count_request({}, rule_);
   const std::unique_ptr<Opening> opening = std::move(opening_);
+  connection_.renew_throttles();
+  relay_.set_throttles(connection_.throttles());
   relay_.start(connection_.stream(), std::move(stream), opening->received, {},
                connection_.config().idle_timeout());
 }

@@ -76,6 +76,8 @@ void SniSession::route(const tls::ClientHello& hello) {
   guarded_ = through;
   port_ = through ? config().passthrough_port : connection_.config().wire.listen_port;
   if (const Reason denied = judge(nullptr); denied != Reason::ok) return refuse(denied, Alert::access_denied);
+  if (const Reason verdict = connection_.admit_request({}); verdict != Reason::ok)
+    return refuse(verdict, Alert::none);
   dial(*found);
 }
 
@@ -104,7 +106,10 @@ void SniSession::on_config() {
   if (phase_ != Phase::dialing && phase_ != Phase::relay) return;
   Reason denied = judge(nullptr);
   if (denied == Reason::ok && upstream_) denied = judge(&*upstream_);
-  if (denied != Reason::ok) on_kill(denied);
+  if (denied != Reason::ok) return on_kill(denied);
+  if (!relay_.is_active()) return;
+  connection_.renew_throttles();
+  relay_.set_throttles(connection_.throttles());
 }
 
 void SniSession::on_kill(Reason reason) {
@@ -156,6 +161,8 @@ static int status_of(Reason reason) noexcept {
     case Reason::client_closed:
     case Reason::handshake_timeout:
       return 408;
+    case Reason::rate_limited:
+      return 429;
     default:
       return 503;
   }
@@ -174,8 +181,10 @@ void SniSession::record(Reason reason) {
                       .tag = served ? "TCP_TUNNEL" : "TCP_DENIED",
                       .method = "CONNECT",
                       .target = target,
+                      .rule = rule_,
                       .server_name = name_,
                       .upstream = upstream_,
+                      .counted = served,
                       .bytes_in = bytes_in_,
                       .bytes_out = bytes_out_,
                       .dns_time = microseconds(dns_us_)};

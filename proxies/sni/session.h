@@ -68,7 +68,7 @@ class SniSession final : public Session,
   // dial.cc: getting to the upstream.
   policy::Request question() const;
   /// By the rules; with an address that the client chose also by the destination guard.
-  Reason judge(const Endpoint* address) const;
+  Reason judge(const Endpoint* address);
   void dial(const policy::Route& route);
   void try_backend();
   Reason on_address(const Endpoint& address) override;
@@ -92,6 +92,7 @@ class SniSession final : public Session,
   Reason last_failure_ = Reason::no_backend;
   std::uint32_t connect_us_ = 0;
   std::uint32_t dns_us_ = 0;
+  std::uint32_t rule_ = 0;  ///< tally of the rule that decided
   std::uint64_t bytes_in_ = 0;
   std::uint64_t bytes_out_ = 0;
 };

@@ -84,7 +84,7 @@ bool Association::is_client(const Endpoint& from) const noexcept {
 
 void Association::take_from_client(std::string_view bytes, const Endpoint& from) {
   Datagram datagram;
-  if (!is_client(from) || !parse_datagram(bytes, datagram)) return;
+  if (!is_client(from) || !parse_datagram(bytes, datagram) || !handler_.may_pass(bytes.size())) return;
   client_.port = from.port;
   const Destination& to = datagram.destination;
   if (to.address) return send_to_any({}, to.port, {&*to.address, 1}, datagram.payload, bytes.size());
@@ -145,7 +145,7 @@ void Association::take_answer(std::string_view payload, const Endpoint& from) {
   char* end = context_.scratch.data() + max_reply;  // where the payload begins
   const char* begin = write_datagram_head(from, end);
   const std::string_view bytes{begin, static_cast<std::size_t>(end - begin) + payload.size()};
-  if (!client_side_.send(bytes, client_)) return;
+  if (!handler_.may_pass(bytes.size()) || !client_side_.send(bytes, client_)) return;
   handler_.on_datagram_moved(0, bytes.size());
   idle_list_->arm(idle_);
 }

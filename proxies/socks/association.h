@@ -29,6 +29,8 @@ class AssociationHandler {
   virtual bool may_send(std::string_view host, const Endpoint& to) = 0;
   /// May one for `host` be resolved?
   virtual bool may_resolve(std::string_view host, std::uint16_t port) = 0;
+  /// Do the limits of bandwidth let so many bytes pass now? Else the datagram is dropped.
+  virtual bool may_pass(std::size_t bytes) noexcept = 0;
   /// A datagram was passed on: so many bytes as the client sent or got them.
   virtual void on_datagram_moved(std::size_t from_client, std::size_t to_client) noexcept = 0;
   virtual void on_association_idle() = 0;

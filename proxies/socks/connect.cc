@@ -8,7 +8,7 @@ namespace arcus::socks {
 
 void SocksSession::dial() {
   if (has_parents(connection_.config()))
-    if (const Reason denied = judge_for_parent(newest(), asked()); denied != Reason::ok)
+    if (const Reason denied = decided(judge_for_parent(newest(), asked())); denied != Reason::ok)
       return refuse(denied);
   phase_ = Phase::dialing;
   DialHandler& hears = *this;  // a private base: make_unique could not convert
@@ -16,12 +16,14 @@ void SocksSession::dial() {
   dialer_->start(host_, port_);
 }
 
-Reason SocksSession::on_address(const Endpoint& address) { return judge(newest(), asked(), address.address); }
+Reason SocksSession::on_address(const Endpoint& address) {
+  return decided(judge(newest(), asked(), address.address));
+}
 
 void SocksSession::on_dialed(Stream stream, const Endpoint& address, bool) {
   // Rules may have tightened while it was dialled; from now on on_config() looks.
-  const Reason denied =
-      dialer_->has_parent() ? judge_for_parent(newest(), asked()) : judge(newest(), asked(), address.address);
+  const Reason denied = decided(dialer_->has_parent() ? judge_for_parent(newest(), asked())
+                                                      : judge(newest(), asked(), address.address));
   if (denied != Reason::ok) {
     dialer_.reset();
     return refuse(denied);

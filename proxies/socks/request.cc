@@ -84,8 +84,9 @@ void SocksSession::begin(const Request& request) {
     return refuse(Reason::unsupported_method, Code::command_not_supported);
   // What an association is to reach its datagrams will say.
   const Reason denied =
-      command_ == Command::associate ? judge_client(newest(), asked()) : judge(newest(), asked());
+      decided(command_ == Command::associate ? judge_client(newest(), asked()) : judge(newest(), asked()));
   if (denied != Reason::ok) return refuse(denied);
+  if (const Reason verdict = connection_.admit_request(user()); verdict != Reason::ok) return refuse(verdict);
   deadline_.disarm();
   switch (command_) {
     case Command::connect:
@@ -120,6 +121,7 @@ void SocksSession::begin_association(const Destination& declared) {
   response_time_ = std::chrono::microseconds(0);
   if (!send_reply(association_->advertised())) return;
   served_ = true;
+  connection_.count_request(user(), rule_);
   on_ready(client());
 }
 

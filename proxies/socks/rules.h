@@ -4,7 +4,7 @@
 #include <string_view>
 
 #include "lib/base/address.h"
-#include "lib/base/reason.h"
+#include "lib/policy/policy.h"
 #include "lib/runtime/server_config.h"
 
 namespace arcus::socks {
@@ -17,16 +17,18 @@ struct Asked {
   std::uint16_t port = 0;
 };
 
+/// Each decision's `reason` is ok unless it denies.
+
 /// By the rules about clients alone: for who asks for nothing yet.
-Reason judge_client(const ServerConfig& config, const Asked& asked);
+policy::Decision judge_client(const ServerConfig& config, const Asked& asked);
 
 /// By what is known without an address: ok, acl_denied, or destination_denied for a port nobody may reach.
-Reason judge(const ServerConfig& config, const Asked& asked);
+policy::Decision judge(const ServerConfig& config, const Asked& asked);
 
 /// By the rules for what a parent proxy is to reach.
-Reason judge_for_parent(const ServerConfig& config, const Asked& asked);
+policy::Decision judge_for_parent(const ServerConfig& config, const Asked& asked);
 
 /// By the rules and the destination guard: may this client reach that address?
-Reason judge(const ServerConfig& config, const Asked& asked, const IpAddress& address);
+policy::Decision judge(const ServerConfig& config, const Asked& asked, const IpAddress& address);
 
 }  // namespace arcus::socks

@@ -199,9 +199,11 @@ void SocksSession::record(Reason reason) {
                       .target = target,
                       .version = has_asked_ ? name_of(version_) : "",
                       .user = user(),
+                      .rule = rule_,
                       .server_name = witness_ ? witness_->name() : std::string_view{},
                       .hierarchy = via_parent_ ? "FIRSTUP_PARENT" : "",
                       .upstream = upstream_,
+                      .counted = served_,
                       .bytes_in = bytes_in_,
                       .bytes_out = bytes_out_,
                       .dns_time = times_.dns,
@@ -222,14 +224,17 @@ void SocksSession::on_config() {
   if (const Reason denied = judge_user(); denied != Reason::ok) return on_kill(denied);
   if (association_) {
     association_->forget_contacts();
-    if (const Reason denied = judge_client(newest(), asked()); denied != Reason::ok) on_kill(denied);
+    if (const Reason denied = judge_client(newest(), asked()).reason; denied != Reason::ok) on_kill(denied);
     return;
   }
-  Reason denied =
-      has_parents(connection_.config()) ? judge_for_parent(newest(), asked()) : judge(newest(), asked());
+  Reason denied = has_parents(connection_.config()) ? judge_for_parent(newest(), asked()).reason
+                                                    : judge(newest(), asked()).reason;
   if (denied == Reason::ok && upstream_ && !via_parent_)
-    denied = judge(newest(), asked(), upstream_->address);
-  if (denied != Reason::ok) on_kill(denied);
+    denied = judge(newest(), asked(), upstream_->address).reason;
+  if (denied != Reason::ok) return on_kill(denied);
+  if (!relay_.is_active()) return;
+  connection_.renew_throttles();
+  relay_.set_throttles(connection_.throttles());
 }
 
 void SocksSession::on_kill(Reason reason) {

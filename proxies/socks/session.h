@@ -80,6 +80,11 @@ class SocksSession final : public Session,
   void begin_association(const Destination& declared);
   std::string_view user() const noexcept { return login_ ? login_->user() : std::string_view{}; }
   Asked asked() const noexcept { return {connection_.peer().address, user(), host_, port_}; }
+  /// Keeps which rule it was; ok or why not.
+  Reason decided(const policy::Decision& decision) noexcept {
+    rule_ = decision.tally;
+    return decision.reason;
+  }
   /// By the newest users: ok, or why whoever began this may not go on.
   Reason judge_user() const noexcept;
   const ServerConfig& newest() const noexcept;
@@ -101,6 +106,7 @@ class SocksSession final : public Session,
   void on_bind_failed(Reason reason) override;
   bool may_send(std::string_view host, const Endpoint& to) override;
   bool may_resolve(std::string_view host, std::uint16_t port) override;
+  bool may_pass(std::size_t bytes) noexcept override;
   void on_datagram_moved(std::size_t from_client, std::size_t to_client) noexcept override;
   void on_association_idle() override;
 
@@ -127,6 +133,7 @@ class SocksSession final : public Session,
   DialTimes times_;
   std::uint64_t bytes_in_ = 0;
   std::uint64_t bytes_out_ = 0;
+  std::uint32_t rule_ = 0;  ///< tally of the rule that decided
   std::uint16_t port_ = 0;
   Version version_ = Version::v5;
   Command command_ = Command::connect;

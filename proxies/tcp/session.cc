@@ -20,6 +20,8 @@ void TcpSession::start() {
   if (connection_.config().users)
     user_ = std::make_unique<const std::string>(connection_.certified_user(connection_.config()));
   if (const Reason denied = judge(nullptr); denied != Reason::ok) return finish(denied);
+  const Reason verdict = connection_.admit_request(user_ ? std::string_view{*user_} : std::string_view{});
+  if (verdict != Reason::ok) return finish(verdict);
   DataThread& thread = connection_.thread();
   dialling_ = std::make_unique<Dialling>(thread.net(), *this);
   thread.deadlines().of(connection_.config().connection_timeout()).arm(dialling_->total);
@@ -27,7 +29,7 @@ void TcpSession::start() {
 }
 
 /// Users, and rules about clients and times; one about destinations is asked again with the address.
-Reason TcpSession::judge(const IpAddress* address) const {
+Reason TcpSession::judge(const IpAddress* address) {
   const ServerConfig& config = *connection_.server().config();
   std::string user;
   if (config.users) {
@@ -38,7 +40,8 @@ Reason TcpSession::judge(const IpAddress* address) const {
   if (config.policy->empty()) return Reason::ok;
   const policy::Request request{.client = connection_.peer().address, .user = user, .host = "", .port = 0};
   const policy::Decision decision = config.policy->decide(request, address);
-  return decision.verdict == policy::Verdict::deny ? decision.reason : Reason::ok;
+  rule_ = decision.tally;
+  return decision.reason;
 }
 
 void TcpSession::try_next() {
@@ -53,7 +56,7 @@ void TcpSession::try_next() {
                                   connection_.thread().now(), reason);
   if (!state.backend) return finish(state.tried.empty() ? reason : last_failure_);
   state.tried.push_back(server.chooser().last_index());
-  backend_slot_ = BackendSlot(state.backend->health);
+  backend_slot_ = server.take_slot(*state.backend);
   const std::size_t chances = std::min(max_attempts, config.backends->all().size());
   const bool last = state.tried.size() >= chances;
   const auto timeout = last ? config.connection_timeout() : config.connection_timeout() / 3;
@@ -64,10 +67,15 @@ Reason TcpSession::on_address(const Endpoint& address) { return judge(&address.a
 
 void TcpSession::on_dialed(Stream stream, const Endpoint& address, bool) {
   connection_.server().note_connect(*dialling_->backend, Reason::ok);
+  // Rules may have tightened while it was dialled; from now on on_config() looks.
+  if (const Reason denied = judge(&address.address); denied != Reason::ok) return finish(denied);
   const auto waited = connection_.thread().now() - connection_.accepted_at();
   connect_us_ = static_cast<std::uint32_t>(std::chrono::duration_cast<microseconds>(waited).count());
   upstream_ = address;
   dialling_.reset();
+  connection_.count_request(user_ ? std::string_view{*user_} : std::string_view{}, rule_);
+  connection_.renew_throttles();
+  relay_.set_throttles(connection_.throttles());
   relay_.start(connection_.stream(), std::move(stream), {}, {}, connection_.config().idle_timeout());
 }
 
@@ -96,7 +104,10 @@ void TcpSession::on_relay_done(Reason reason) { finish(reason); }
 void TcpSession::on_config() {
   Reason denied = judge(nullptr);
   if (denied == Reason::ok && upstream_) denied = judge(&upstream_->address);
-  if (denied != Reason::ok) on_kill(denied);
+  if (denied != Reason::ok) return on_kill(denied);
+  if (!relay_.is_active()) return;
+  connection_.renew_throttles();
+  relay_.set_throttles(connection_.throttles());
 }
 
 void TcpSession::on_kill(Reason reason) {
@@ -114,7 +125,9 @@ void TcpSession::finish(Reason reason) {
                       .method = "CONNECT",
                       .target = target,
                       .user = user_ ? std::string_view{*user_} : std::string_view{},
+                      .rule = rule_,
                       .upstream = upstream_,
+                      .counted = upstream_.has_value(),
                       .bytes_in = bytes_in_,
                       .bytes_out = bytes_out_};
   if (upstream_) {

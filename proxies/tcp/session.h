@@ -34,7 +34,7 @@ class TcpSession final : public Session, private DialHandler, private RelayHandl
     const Backend* backend = nullptr;
   };
 
-  Reason judge(const IpAddress* address) const;
+  Reason judge(const IpAddress* address);
   void try_next();
   Reason on_address(const Endpoint& address) override;
   void on_dialed(Stream stream, const Endpoint& address, bool reused) override;
@@ -51,6 +51,7 @@ class TcpSession final : public Session, private DialHandler, private RelayHandl
   std::optional<Endpoint> upstream_;
   std::unique_ptr<const std::string> user_;  ///< of the client's certificate, when users are asked for
   std::uint32_t connect_us_ = 0;
+  std::uint32_t rule_ = 0;  ///< tally of the rule that decided
   Reason last_failure_ = Reason::no_backend;
   std::uint64_t bytes_in_ = 0;
   std::uint64_t bytes_out_ = 0;

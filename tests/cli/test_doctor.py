@@ -3,7 +3,8 @@ import os
 import signal
 import socket
 
-from harness import contains, equal, test, until
+from certificates import authority, certificate, openssl
+from harness import Skip, contains, equal, test, until
 
 
 def findings(w, *args):
@@ -107,3 +108,65 @@ def orphans(w):
 @test("a check that is none is refused with the nearest")
 def unknown_check(w):
     contains(w.ctl("doctor", "registri", code=2).err, "did you mean: registry")
+
+
+@test("certificates: unusable, ending soon, without names: each is found with what to type")
+def certs(w):
+    w.init("acme")
+    equal([row["id"] for row in findings(w, "certs")], [], "nothing is shown, so nothing is said")
+    authority(w)
+    for name, days in (("good", 90), ("soon", 5)):
+        certificate(w, name, f"{name}.test", days=days)
+        w.ctl("cert", "add", name, "--cert", f"{name}.pem", "--key", f"{name}.key", "-t", "acme")
+    openssl(w, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days", 90, "-subj", "/CN=bare.test",
+            "-addext", "basicConstraints=critical,CA:FALSE", "-keyout", "bare.key", "-out", "bare.pem")
+    w.server("https", "acme/web", "--cert", "good")
+    equal({row["id"]: row["state"] for row in findings(w, "certs")}, {"certs.expiry": "ok", "certs.files": "ok", "certs.names": "ok"})
+    w.ctl("server", "set", "acme/web", "cert=good,soon")
+    w.server("tls", "acme/bare", "--cert", "bare.pem", "--key", "bare.key", "--backend", "127.0.0.1:9")
+    rows = {row["id"]: row for row in findings(w, "certs")}
+    equal({name: row["state"] for name, row in rows.items()}, {"certs.expiry": "warn", "certs.files": "ok", "certs.names": "warn"})
+    contains(rows["certs.expiry"]["sentence"], "certificate acme/soon expires in", "days, on 20")
+    contains(rows["certs.names"]["sentence"], "acme/bare has no subject alternative name")
+    w.ctl("doctor", "certs", "--strict", code=10)
+    os.chmod(w.path("soon.key"), 0o644)
+    os.remove(w.path("bare.pem"))
+    wrong = [row for row in findings(w, "certs.files") if row["state"] == "error"]
+    equal(len(wrong), 2, wrong)
+    contains(" ".join(row["sentence"] for row in wrong), "certificate acme/soon: ", "soon.key", "acme/bare: ", "bare.pem")
+    contains(wrong[0]["try"] + wrong[1]["try"], "arcusctl cert reload acme/soon", "arcusctl server check acme/bare")
+    w.ctl("doctor", "certs", code=1)
+
+
+@test("certificates: a key that the daemon's user may not read, though who asks may")
+def unread(w):
+    if os.geteuid() != 0:
+        raise Skip("only root can run the daemon as somebody else")
+    w.init("acme")
+    certificate(w, "one", "one.test")
+    w.ctl("cert", "add", "one", "--cert", "one.pem", "--key", "one.key", "-t", "acme")
+    w.server("https", "acme/web", "--cert", "one")
+    os.chmod(w.dir, 0o755)
+    for path in (w.dir, *(os.path.join(w.dir, name) for name in os.listdir(w.dir) if ".key" not in name)):
+        os.chown(path, 65534, 65534)
+    os.chmod(os.path.dirname(w.dir), 0o755)
+    w.popen("run", user=65534, group=65534, extra_groups=[])
+    until(lambda: states(findings(w, "certs.files"), "certs.files") == ["error"], 5 * w.patience, "it is found")
+    wrong = findings(w, "certs.files")[0]
+    contains(wrong["sentence"], "certificate acme/one: the daemon (uid 65534) may not read", "one.key")
+
+
+@test("policy: a rule that opens a cloud's metadata address, and servers that nobody may use")
+def policy(w):
+    w.init("acme")
+    w.server("http", "acme/web", "--auth", "basic")
+    w.ctl("acl", "add", "allow", "--to", "169.254.0.0/16", "-t", "acme")
+    rows = {row["id"]: row for row in findings(w, "policy")}
+    equal({name: row["state"] for name, row in rows.items()},
+          {"policy.metadata": "warn", "policy.open_proxy": "ok", "policy.users": "warn"})
+    contains(rows["policy.metadata"]["sentence"], "rule 1 of acme opens 169.254.0.0/16", "169.254.169.254")
+    contains(rows["policy.users"]["sentence"], "acme/web serves users alone, and nobody of acme may log in")
+    w.ctl(*rows["policy.metadata"]["try"].split()[1:])
+    w.ctl("user", "add", "bob", "-t", "acme", "--generate")
+    equal(states(findings(w, "policy.users"), "policy.users"), ["ok"])
+    equal(states(findings(w, "policy.metadata"), "policy.metadata"), ["ok"], "the command it names is what it takes")

@@ -241,6 +241,14 @@ def readme_certificates(w):
     run_shell(w, block("certificates"))  # without a way out to the world curl gets a 502, which is an answer of ours too
 
 
+@test("README: every command about backends and limits runs", timeout=60)
+def readme_backends(w):
+    w.init("acme")
+    w.run()
+    run_shell(w, block("backends"))
+    equal(w.show("acme/shop")["requests_per_second"], 500)
+
+
 def run_shell(w, text):
     """Runs a README block in bash with `arcusctl` and build/cli/arcusctl being the program; stops at the first failure.
     The ports it names are made free ones."""

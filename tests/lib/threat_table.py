@@ -73,6 +73,7 @@ THREATS = [Threat(*row) for row in (
     # Exhaustion, crashes
     ("flood-connections", "more connections than the limit", "limit_server"),
     ("flood-descriptors", "all descriptors taken", "limit_worker share"),
+    ("flood-requests", "more requests per second than allowed", "rate_limited"),
     ("crash-worker", "a worker dies under load, or again and again", "kill"),
     ("crash-daemon", "the daemon dies during writes and traffic", "kill"),
     ("crash-command", "a command dies at any moment", "kill"),

@@ -52,6 +52,11 @@ class Origin:
             self.received += data
 
     def close(self):
+        """Nobody is accepted any more, from now on."""
+        try:
+            self.socket.shutdown(socket.SHUT_RDWR)  # else the thread in accept() keeps it
+        except OSError:
+            pass
         self.socket.close()
 
 
@@ -295,9 +300,9 @@ class Download(threading.Thread):
 class Nginx:
     """A real nginx on a free port: `/` answers "hello from nginx", files of `<dir>/www` are served."""
 
-    def __init__(self, w):
+    def __init__(self, w, port=None):
         w.need("nginx")
-        self.port = w.port()
+        self.port = port or w.port()
         self.url = f"http://127.0.0.1:{self.port}"
         folder = w.path(f"nginx-{self.port}")
         for name in ("", "www", "tmp"):

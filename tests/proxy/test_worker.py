@@ -169,6 +169,10 @@ def resources(w):
     w.run()
     until(lambda: int(w.value("SELECT coalesce(max(rss_bytes), 0) FROM worker") or 0) > 100000, 5 * w.patience, "rss")
     until(lambda: int(w.value("SELECT open_fds FROM worker") or 0) > 3, 15, "descriptors")
+    shown = w.json("tenant", "show", "acme")
+    assert shown["rss_bytes"] > 100000 and shown["open_fds"] > 3 and shown["cpu_ms"] >= 0, shown
+    w.ctl("daemon", "stop")
+    equal(w.json("tenant", "show", "acme")["rss_bytes"], None)
 
 
 @test("a worker that somebody tells to end drains, another takes its servers at once, and status never says otherwise", timeout=60)

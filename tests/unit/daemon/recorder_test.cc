@@ -7,6 +7,7 @@
 
 #include "lib/daemon/counter_segments.h"
 #include "lib/daemon/recorder.h"
+#include "lib/registry/rules.h"
 #include "lib/wire/counters.h"
 #include "tests/unit/daemon/fixture.h"
 
@@ -29,6 +30,14 @@ struct CountingWorker {
       maps.emplace_back(files.back().get());
     });
     return maps.at(static_cast<std::size_t>(place.segment)).slot(0, static_cast<std::size_t>(place.slot));
+  }
+  wire::Tally& tally(TallyKind kind, const std::string& id) {
+    const std::uint32_t place = segments.tally_of(kind, id);
+    segments.pass_new([this](std::int64_t, int fd) {
+      files.emplace_back(::fcntl(fd, F_DUPFD_CLOEXEC, 0));
+      maps.emplace_back(files.back().get());
+    });
+    return maps.at(place >> wire::tally_entry_bits).tally(0, place % (1U << wire::tally_entry_bits));
   }
   void die() {
     maps.clear();
@@ -113,7 +122,7 @@ TEST_CASE("recorder: a worker that outlives its daemon is counted by the next on
   Recorder second{store, registry.paths.run_dir};
   second.flush({});
   CHECK(registry.number(total) == 5);
-  CHECK(files_in(registry.paths.run_dir) == 1);  // its lock is held: not final
+  CHECK(files_in(registry.paths.run_dir) == 2);  // its lock is held: not final  // with its names
   orphan.slot(server.id).total_connections.add(2);
   orphan.die();
   second.flush({});
@@ -163,10 +172,10 @@ TEST_CASE("recorder: smaller values, damaged files and foreign names change noth
   CountingWorker worker{registry.paths};
   worker.slot(server.id).total_connections.add(50);
   recorder.flush(live);
-  const auto path = (*std::filesystem::directory_iterator{registry.paths.run_dir}).path();
+  const auto path = registry.paths.run_dir / (std::string{incarnation} + ".0.counters");
   const UniqueFd hostile{::open(path.c_str(), O_RDWR | O_CLOEXEC)};
   const std::uint64_t less = 1;
-  REQUIRE(::pwrite(hostile.get(), &less, sizeof less, static_cast<off_t>(wire::slots_offset(16))) == 8);
+  REQUIRE(::pwrite(hostile.get(), &less, sizeof less, static_cast<off_t>(sizeof(wire::CounterHeader))) == 8);
   recorder.flush(live);
   CHECK(registry.number(total) == 50);
   REQUIRE(::ftruncate(hostile.get(), 100) == 0);
@@ -179,6 +188,79 @@ TEST_CASE("recorder: smaller values, damaged files and foreign names change noth
   CHECK(registry.number(total) == 50);
   CHECK(std::filesystem::exists(registry.paths.run_dir / "notes.txt"));
   CHECK(files_in(registry.paths.run_dir) == 1);
+}
+
+TEST_CASE(
+    "recorder: what rules, users and backends count is in table tally, over all lives, while they are "
+    "there") {
+  TestRegistry registry;
+  const auto server = registry.add("acme", "web");
+  registry.change([&] {
+    registry::add_rule(registry.db, server.tenant_id, "", {.action = "deny", .client = "192.0.2.0/24"});
+  });
+  Store store{registry.paths.db, TestRegistry::catalog()};
+  Recorder recorder{store, registry.paths.run_dir};
+  const auto text = [&registry](std::string_view sql) {
+    auto statement = registry.db.query(sql);
+    return statement.step() ? statement.column<std::string>(0) : std::string{};
+  };
+  const std::string rule = text("SELECT id FROM acl");
+  const char* hits = "SELECT coalesce(sum(hits), -1) FROM rules";
+  {
+    CountingWorker worker{registry.paths};
+    worker.slot(server.id).total_requests.add(1);
+    wire::Tally& tally = worker.tally(TallyKind::acl, rule);
+    wire::Tally& gone = worker.tally(TallyKind::user, "0123456789ab");
+    tally.uses.add(3);
+    tally.last_at_ms.raise_to(1'700'000'000'000);
+    gone.uses.add(9);
+    recorder.flush(live);
+    CHECK(registry.number(hits) == 3);
+    CHECK(text("SELECT last_hit FROM rules") == "2023-11-14T22:13:20.000Z");
+    CHECK(registry.number("SELECT count(*) FROM tally") == 1);
+    tally.uses.add(2);
+    tally.last_at_ms.raise_to(~std::uint64_t{0} >> 4);  // a worker cannot have seen the future
+    worker.die();
+    recorder.flush({});
+  }
+  CHECK(registry.number(hits) == 5);
+  CHECK(registry.number("SELECT last_hit <= strftime('%Y-%m-%dT%H:%M:%fZ', 'now') FROM rules") == 1);
+  CHECK(registry.number("SELECT count(*) FROM tally WHERE incarnation = ''") == 1);
+  CHECK(files_in(registry.paths.run_dir) == 0);
+  CountingWorker next{registry.paths, "abcdefabcdef"};
+  next.slot(server.id).total_requests.add(1);
+  next.tally(TallyKind::acl, rule).uses.add(~std::uint64_t{0} / 2);  // nor have counted that much
+  next.tally(TallyKind::acl, rule).bytes_in.add(1);
+  recorder.flush({{"abcdefabcdef", "tenant:x"}});
+  CHECK(registry.number(hits) == 5);
+  registry.change([&] { registry::remove_rule(registry.db, server.tenant_id, 1); });
+  next.die();
+  recorder.flush({});
+  CHECK(registry.number("SELECT count(*) FROM tally") == 0);
+}
+
+// threats: worker-counters
+TEST_CASE("recorder: whose a count is no worker can say: names are not in the file it has") {
+  TestRegistry registry;
+  const auto one = registry.add("acme", "one"), two = registry.add("globex", "two");
+  Store store{registry.paths.db, TestRegistry::catalog()};
+  Recorder recorder{store, registry.paths.run_dir};
+  CountingWorker worker{registry.paths};
+  worker.slot(one.id).total_connections.add(3);
+  REQUIRE(::pwrite(worker.files[0].get(), two.id.data(), 12, offsetof(wire::CounterHeader, padding)) == 12);
+  recorder.flush(live);
+  CHECK(registry.number("SELECT count(DISTINCT server_id) FROM server_counter") == 1);
+  CHECK(registry.number("SELECT total_connections FROM server_counter WHERE server_id = '" + one.id + "'") ==
+        3);
+}
+
+TEST_CASE("recorder: names without their counters, as a daemon may leave them, are cleared away") {
+  TestRegistry registry;
+  const auto left = registry.paths.run_dir / (std::string{incarnation} + ".0.names");
+  UniqueFd{::open(left.c_str(), O_CREAT | O_WRONLY, 0600)}.reset();
+  Store store{registry.paths.db, TestRegistry::catalog()};
+  Recorder{store, registry.paths.run_dir}.flush({});
+  CHECK(files_in(registry.paths.run_dir) == 0);
 }
 
 TEST_CASE("recorder: an idle round writes nothing") {
@@ -209,7 +291,7 @@ TEST_CASE("recorder: while the registry cannot be written nothing is lost") {
     CHECK_FALSE(store.problem().empty());
     worker.die();
     recorder.flush({});
-    CHECK(files_in(registry.paths.run_dir) == 1);
+    CHECK(files_in(registry.paths.run_dir) == 2);  // with its names
   }
   recorder.flush({});
   CHECK(store.problem().empty());
@@ -225,7 +307,7 @@ TEST_CASE("counter segments: a server keeps its place, and more servers get more
   const CounterPlace again = segments.place_of("s0");
   CHECK(again.segment == first.segment);
   CHECK(again.slot == first.slot);
-  CHECK(files_in(folder.path) == 3);  // 16, 64, 256
+  CHECK(files_in(folder.path) == 6);  // 16, 64, 256, each with its names
   std::vector<std::int64_t> passed;
   segments.pass_new([&passed](std::int64_t number, int) { passed.push_back(number); });
   segments.pass_new([&passed](std::int64_t number, int) { passed.push_back(number); });

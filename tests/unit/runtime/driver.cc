@@ -48,8 +48,9 @@ TestWorker::TestWorker(const Setup& setup) {
       wire::create_counter_file(path, "test", static_cast<std::size_t>(setup.threads), slots)};
   counters_.reset(::open(path.c_str(), O_RDWR | O_CLOEXEC));
   ::unlink(path.c_str());
+  names_.reset(::open("/tmp", O_RDWR | O_TMPFILE | O_CLOEXEC, 0600));
   for (std::size_t i = 0; i < slots; ++i)
-    wire::name_counter_slot(counters_.get(), i, "server" + std::to_string(i));
+    wire::name_counter_slot(names_.get(), i, "server" + std::to_string(i));
 
   auto [mine, theirs] = wire::make_channel_pair();
   pid_ = start_worker(theirs.get(), setup.descriptors);
@@ -156,7 +157,7 @@ wire::CounterTotals TestWorker::counters(const std::function<bool(const wire::Co
                                          std::size_t slot) const {
   const auto limit = steady_clock::now() + 10s;
   while (true) {
-    wire::CounterTotals totals = wire::read_counters(counters_.get()).at(slot);
+    wire::CounterTotals totals = wire::read_counters(counters_.get(), names_.get()).servers.at(slot);
     if (settled(totals) || steady_clock::now() > limit) return totals;
     ::poll(nullptr, 0, 1);
   }

@@ -73,6 +73,7 @@ class TestWorker {
   std::unique_ptr<wire::FrameChannel> channel_;
   std::deque<wire::Frame> pending_;
   UniqueFd counters_;
+  UniqueFd names_;
   UniqueFd listening_;
   std::uint16_t port_ = 0;
   std::int64_t seq_ = 0;

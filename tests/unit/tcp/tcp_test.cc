@@ -113,7 +113,7 @@ TEST_CASE("worker: a client goes to the next backend when one refuses, and the b
   CHECK(good.accepted() == 8);
   const wire::Event event = worker.expect_event();
   CHECK(event.kind == "backend_down");
-  CHECK(event.detail == std::to_string(bad));
+  CHECK(event.detail == std::to_string(bad) + " traffic connect_refused");
 }
 
 TEST_CASE("worker: over max_connections a client is reset at once, and served when there is room") {

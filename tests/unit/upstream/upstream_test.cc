@@ -1,11 +1,7 @@
 #include <doctest/doctest.h>
 
-#include <map>
-#include <set>
-
 #include "lib/base/error.h"
 #include "lib/upstream/backends.h"
-#include "lib/upstream/balancer.h"
 #include "lib/upstream/keepalive.h"
 #include "tests/unit/net/loop.h"
 
@@ -13,88 +9,12 @@ using namespace arcus;
 using namespace arcus::test;
 using namespace std::chrono_literals;
 
-TEST_CASE("balancer: no algorithm ever picks an unhealthy backend, or anything when all are") {
-  const std::vector<Candidate> one{{.healthy = false}, {.active_connections = 9}, {.healthy = false}};
-  const std::vector<Candidate> none{{.healthy = false}, {.healthy = false}};
-  for (const Balancer& balancer : balancers()) {
-    CAPTURE(balancer.name);
-    BalancerState state;
-    for (std::uint64_t key = 0; key < 50; ++key) CHECK(balancer.pick(state, one, key) == 1);
-    CHECK_FALSE(balancer.pick(state, none, 42));
-    CHECK_FALSE(balancer.pick(state, {}, 42));
-    CHECK(find_balancer(balancer.name) == &balancer);
-  }
-  CHECK(find_balancer("magic") == nullptr);
-  CHECK(balance_algorithms().size() == balancers().size());
-}
-
-TEST_CASE("round_robin: shares follow the weights, smoothly") {
-  const std::vector<Candidate> all{{.weight = 5}, {.weight = 1}, {.weight = 1}};
-  BalancerState state;
-  std::string order;
-  for (int i = 0; i < 7; ++i)
-    order += static_cast<char>('a' + *find_balancer("round_robin")->pick(state, all, 0));
-  CHECK(order == "aabacaa");
-}
-
-TEST_CASE("least_connections: the emptiest for its weight") {
-  const std::vector<Candidate> all{{.weight = 1, .active_connections = 3},
-                                   {.weight = 4, .active_connections = 6},
-                                   {.weight = 1, .active_connections = 2}};
-  BalancerState state;
-  for (int i = 0; i < 20; ++i) CHECK(find_balancer("least_connections")->pick(state, all, 0) == 1);
-}
-
-TEST_CASE("ip_hash: a client stays, and only the clients of a lost backend move") {
-  std::vector<Candidate> all(5);
-  BalancerState state;
-  const Balancer& hash = *find_balancer("ip_hash");
-  std::map<std::uint64_t, std::size_t> home;
-  for (std::uint64_t key = 0; key < 500; ++key) home[key] = *hash.pick(state, all, key * 7919);
-  std::set<std::size_t> used;
-  for (const auto& [key, index] : home) used.insert(index);
-  CHECK(used.size() == 5);
-  all[2].healthy = false;
-  for (const auto& [key, index] : home) {
-    const std::size_t now = *hash.pick(state, all, key * 7919);
-    if (index != 2) CHECK(now == index);
-    CHECK(now != 2);
-  }
-}
-
-TEST_CASE("random and two_choices: everyone gets some") {
-  for (const char* name : {"random", "two_choices"}) {
-    CAPTURE(name);
-    const std::vector<Candidate> all(4);
-    BalancerState state;
-    std::vector<int> hits(4);
-    for (int i = 0; i < 400; ++i) ++hits[*find_balancer(name)->pick(state, all, 0)];
-    for (const int n : hits) CHECK(n > 40);
-  }
-}
-
 static BackendSpec spec(std::string id, std::uint16_t port) {
   BackendSpec one;
   one.id = std::move(id);
   one.host = "127.0.0.1";
   one.port = port;
   return one;
-}
-
-TEST_CASE("health: down after three failures in a row, then one trial each two seconds, up on success") {
-  BackendHealth health;
-  SteadyTime now{1h};
-  CHECK_FALSE(health.note_failure(now));
-  CHECK_FALSE(health.note_success());
-  CHECK_FALSE(health.note_failure(now));
-  CHECK_FALSE(health.note_failure(now));
-  CHECK(health.note_failure(now));
-  CHECK(health.is_down());
-  CHECK_FALSE(health.may_try(now + 1999ms));
-  CHECK(health.may_try(now + 2s));
-  CHECK_FALSE(health.may_try(now + 2s));
-  CHECK(health.note_success());
-  CHECK(health.may_try(now));
 }
 
 TEST_CASE("chooser: disabled and draining never, backups last, full ones not, tried ones not again") {

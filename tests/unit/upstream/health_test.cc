@@ -1,0 +1,58 @@
+#include "lib/upstream/health.h"
+
+#include <doctest/doctest.h>
+
+using namespace arcus;
+using namespace std::chrono_literals;
+
+TEST_CASE("health: down after three failures in a row, then one trial each two seconds, up on success") {
+  BackendHealth health;
+  const SteadyTime now{1h};
+  CHECK_FALSE(health.note_failure(now));
+  CHECK(health.is_in_question());
+  CHECK_FALSE(health.note_success(now));
+  CHECK_FALSE(health.is_in_question());
+  CHECK_FALSE(health.note_failure(now));
+  CHECK_FALSE(health.note_failure(now));
+  CHECK(health.note_failure(now));
+  CHECK(health.is_down());
+  CHECK_FALSE(health.note_failure(now));  // said once
+  CHECK_FALSE(health.may_try(now + 1999ms));
+  CHECK(health.may_try(now + 2s));
+  CHECK_FALSE(health.may_try(now + 2s));
+  CHECK(health.note_success(now));
+  CHECK(health.may_try(now));
+}
+
+TEST_CASE("health: a checked backend takes no client as a trial, and rise successes in a row to come back") {
+  BackendHealth health;
+  health.set_terms({.fall = 2, .rise = 3, .slow_start = 0ms, .is_checked = true});
+  const SteadyTime now{1h};
+  CHECK_FALSE(health.note_failure(now));
+  CHECK(health.note_failure(now));
+  CHECK_FALSE(health.may_try(now + 1h));
+  CHECK_FALSE(health.note_success(now));
+  CHECK_FALSE(health.note_success(now));
+  CHECK_FALSE(health.note_failure(now));
+  CHECK_FALSE(health.note_success(now));
+  CHECK_FALSE(health.note_success(now));
+  CHECK(health.is_down());
+  CHECK(health.note_success(now));
+  CHECK_FALSE(health.is_down());
+  CHECK(health.share(now) == BackendHealth::whole_share);
+  CHECK(health.share(now - 1ms) == BackendHealth::whole_share);  // asked by a thread whose clock is behind
+}
+
+TEST_CASE("health: after it was down its share grows with time; a backend that never was has all of it") {
+  BackendHealth health;
+  health.set_terms({.slow_start = 10s});
+  const SteadyTime now{1h};
+  CHECK(health.share(now) == 256);
+  for (int i = 0; i < 3; ++i) health.note_failure(now);
+  CHECK(health.note_success(now));
+  CHECK(health.share(now) == 1);
+  CHECK(health.share(now + 2500ms) == 64);
+  CHECK(health.share(now + 5s) == 128);
+  CHECK(health.share(now + 10s) == 256);
+  CHECK(health.share(now + 1h) == 256);
+}
