@@ -74,9 +74,12 @@ UniqueFd listen_anywhere(std::uint16_t& port) {
 }
 
 std::uint16_t refusing_port() {
-  std::uint16_t port = 0;
-  listen_anywhere(port);
-  return port;
+  static std::vector<UniqueFd> kept;  // bound, never listening: a port given back would be another test's listener
+  sockaddr_storage storage;
+  const socklen_t size = local(0).to(storage);
+  UniqueFd fd{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  if (::bind(fd.get(), generic(storage), size) != 0) throw std::runtime_error("bind");
+  return socket::local_endpoint(kept.emplace_back(std::move(fd)).get()).port;
 }
 
 Server::Server(Serve serve) : listening_(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)) {

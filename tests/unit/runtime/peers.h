@@ -53,7 +53,7 @@ Server::Serve echo(std::string greeting = {});
 
 /// A listening socket on 127.0.0.1, any free port.
 UniqueFd listen_anywhere(std::uint16_t& port);
-/// A port that refuses connections.
+/// A port that refuses connections for as long as the process lives.
 std::uint16_t refusing_port();
 
 }  // namespace arcus::test
