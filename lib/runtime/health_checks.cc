@@ -9,8 +9,8 @@
 #include <utility>
 
 #include "lib/net/proxy_header.h"
-#include "lib/runtime/target_dial.h"
 #include "lib/runtime/thread.h"
+#include "lib/runtime/upstream_dial.h"
 #include "lib/upstream/connector.h"
 
 namespace arcus {

@@ -7,6 +7,7 @@
 #include <memory>
 #include <span>
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "lib/net/context.h"
@@ -25,6 +26,7 @@
 
 namespace arcus {
 
+class BackendChoice;
 class HealthChecks;
 class Listener;
 class ListeningSocket;
@@ -60,6 +62,8 @@ class DataThread {
   LoopDelay& loop_delay() noexcept { return loop_delay_; }
   RefusalTally& refusals() noexcept { return refusals_; }
   HealthChecks& checks() noexcept { return *checks_; }
+  /// Clients of this thread that wait for a backend, by ticket.
+  std::unordered_map<std::uint64_t, BackendChoice*>& in_line() noexcept { return in_line_; }
   /// Where this thread counts; nullptr for 0 and for a place that is none.
   wire::Tally* tally(std::uint32_t place) const noexcept { return shared_.tallies().find(place, index_); }
 
@@ -93,6 +97,7 @@ class DataThread {
   Lingering lingering_;
   NetContext net_;
   std::unique_ptr<Mailbox> mailbox_;
+  std::unordered_map<std::uint64_t, BackendChoice*> in_line_;
   std::map<std::uint64_t, std::unique_ptr<ServerOnThread>> servers_;
   std::map<std::uint64_t, std::unique_ptr<Listener>> listeners_;
   std::uint64_t connections_ = 0;

@@ -19,12 +19,24 @@ static constexpr std::uint64_t hash_basis = 0xcbf29ce484222325;
 struct alignas(64) HealthLine {
   BackendHealth health;
 };
+static_assert(sizeof(HealthLine) == 64);
 
-static std::vector<std::shared_ptr<BackendHealth>> new_healths(std::size_t count) {
-  const auto lines = std::make_shared<std::vector<HealthLine>>(count);
+/// What the healths of one set live in.
+struct HealthLines {
+  HealthLines(std::size_t count, std::shared_ptr<WaitingLine> waiting)
+      : all(count), line(std::move(waiting)) {
+    for (HealthLine& one : all) one.health.set_line(line.get());
+  }
+  std::vector<HealthLine> all;
+  std::shared_ptr<WaitingLine> line;
+};
+
+static std::vector<std::shared_ptr<BackendHealth>> new_healths(std::size_t count,
+                                                               const std::shared_ptr<WaitingLine>& line) {
+  const auto lines = std::make_shared<HealthLines>(count, line);
   std::vector<std::shared_ptr<BackendHealth>> all;
   all.reserve(count);
-  for (HealthLine& line : *lines) all.emplace_back(lines, &line.health);
+  for (HealthLine& one : lines->all) all.emplace_back(lines, &one.health);
   return all;
 }
 
@@ -56,7 +68,8 @@ static std::uint64_t identity_of(const BackendSpec& spec) {
 }
 
 BackendSet::BackendSet(std::vector<BackendSpec> specs, std::string_view algorithm, const BackendSet* previous)
-    : balancer_(find_balancer(algorithm)) {
+    : line_(previous ? previous->line_ : std::make_shared<WaitingLine>()),
+      balancer_(find_balancer(algorithm)) {
   if (!balancer_) throw Error{ErrorKind::failed, "no balancing algorithm \"" + std::string(algorithm) + "\""};
   std::unordered_map<std::string_view, const Backend*> before;
   if (previous)
@@ -66,7 +79,7 @@ BackendSet::BackendSet(std::vector<BackendSpec> specs, std::string_view algorith
     return found == before.end() ? nullptr : found->second;
   };
   const auto is_new = [&](const BackendSpec& spec) { return !keeps_health(spec, before_of(spec)); };
-  auto healths = new_healths(static_cast<std::size_t>(std::ranges::count_if(specs, is_new)));
+  auto healths = new_healths(static_cast<std::size_t>(std::ranges::count_if(specs, is_new)), line_);
   auto next = healths.begin();
   all_.reserve(specs.size());
   for (BackendSpec& spec : specs) {
@@ -115,8 +128,8 @@ BackendSlot& BackendSlot::operator=(BackendSlot&& other) noexcept {
 
 void BackendSlot::give_back() noexcept {
   if (!health_) return;
-  health_->active.fetch_sub(1, std::memory_order_relaxed);
   if (ended_) ended_->add();
+  health_->give_back();
   health_.reset();
 }
 

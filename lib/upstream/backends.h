@@ -1,5 +1,6 @@
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -14,6 +15,7 @@
 #include "lib/upstream/balancer.h"
 #include "lib/upstream/health.h"
 #include "lib/upstream/roster.h"
+#include "lib/upstream/waiting_line.h"
 
 namespace arcus {
 
@@ -61,17 +63,24 @@ class BackendSet {
   /// The enabled backends that are the first choice, and the enabled backups.
   const Roster& first_choice() const noexcept { return *first_choice_; }
   const Roster& backups() const noexcept { return *backups_; }
+  /// Where clients stand for whom all are full; the same as that of `previous`.
+  const std::shared_ptr<WaitingLine>& line() const noexcept { return line_; }
+  /// How many stand there for backends of this very set.
+  std::atomic<std::int64_t>& waiters() const noexcept { return waiters_; }
 
  private:
   std::shared_ptr<const Roster> roster_of(bool backups, const std::shared_ptr<const Roster>& previous) const;
 
   std::vector<Backend> all_;
+  std::shared_ptr<WaitingLine> line_;
+  mutable std::atomic<std::int64_t> waiters_{0};
   const Balancer* balancer_;
   std::shared_ptr<const Roster> first_choice_;
   std::shared_ptr<const Roster> backups_;
 };
 
-/// One unit of a backend's active connections. The set it came from may go first.
+/// One unit of a backend's active connections. The set it came from may go first. Given back, it calls
+/// whoever waits for one.
 class BackendSlot {
  public:
   BackendSlot() = default;

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "lib/upstream/waiting_line.h"
+
 namespace arcus {
 
 static std::int64_t nanoseconds(SteadyTime::duration time) noexcept {
@@ -31,7 +33,14 @@ bool BackendHealth::note_success(SteadyTime now) noexcept {
   const int needed = is_checked_.load(std::memory_order_relaxed) ? rise_.load(std::memory_order_relaxed) : 1;
   if (successes_.fetch_add(1, std::memory_order_relaxed) + 1 < needed) return false;
   up_since_.store(nanoseconds(now), std::memory_order_relaxed);
-  return down_.exchange(false, std::memory_order_relaxed);
+  const bool came_up = down_.exchange(false, std::memory_order_relaxed);
+  if (came_up && line_ != nullptr) line_->call_all();
+  return came_up;
+}
+
+void BackendHealth::give_back() noexcept {
+  active.fetch_sub(1, std::memory_order_seq_cst);
+  if (line_ != nullptr) line_->unit_freed();
 }
 
 bool BackendHealth::note_failure(SteadyTime now) noexcept {

@@ -8,6 +8,8 @@
 
 namespace arcus {
 
+class WaitingLine;
+
 /// When a backend counts as down, and how it comes back.
 struct HealthTerms {
   int fall = 3;                                  ///< failures in a row until it is down
@@ -40,9 +42,15 @@ class BackendHealth {
   /// How much of its weight counts now: 1 to whole_share, less than that only in its slow start.
   int share(SteadyTime now) const noexcept;
 
+  /// Who is called when a unit is given back, or when it comes up; may be null. Must outlive this.
+  void set_line(WaitingLine* line) noexcept { line_ = line; }
+  /// One connection less, and whoever waits for one is called.
+  void give_back() noexcept;
+
   std::atomic<std::int64_t> active{0};  ///< connections over all threads
 
  private:
+  WaitingLine* line_ = nullptr;
   std::atomic<bool> down_{false};
   std::atomic<bool> is_checked_{false};
   std::atomic<int> failures_{0};   ///< in a row

@@ -58,7 +58,8 @@ void Exchange::reset(NetContext& net) noexcept {
   address.reset();
   guarded = reusable = retried = reused = false;
   denied_range = nullptr;
-  tried.clear();
+  choice.reset();
+  queued = false;
   backend = nullptr;
   link.reset();
   trouble.clear();

@@ -7,7 +7,6 @@
 #include <string>
 #include <string_view>
 #include <utility>
-#include <vector>
 
 #include "lib/base/address.h"
 #include "lib/base/reason.h"
@@ -18,6 +17,7 @@
 #include "lib/net/stream.h"
 #include "lib/policy/policy.h"
 #include "lib/runtime/access.h"
+#include "lib/runtime/backend_choice.h"
 #include "lib/tls/name_witness.h"
 #include "lib/upstream/connector.h"
 #include "proxies/http/body.h"
@@ -97,8 +97,9 @@ struct Exchange : RequestFacts {
   bool reusable = false;  ///< may take a kept connection: can be sent again if that turns out dead
   bool retried = false;
   const policy::SpecialRange* denied_range = nullptr;
-  std::vector<std::size_t> tried;    ///< backends, by index
+  BackendChoice choice;              ///< among the backends, or the parent proxies when guarded
   const Backend* backend = nullptr;  ///< of the connection's snapshot; a parent proxy when guarded
+  bool queued = false;               ///< it has waited for a backend, and is not to be admitted again
   std::optional<Connector> dialer;
   std::optional<SteadyTime> dial_until;  ///< for all attempts together
   std::string trouble;                   ///< what went wrong on the way there, as a sentence

@@ -53,6 +53,7 @@ bool HttpSession::identify_by_certificate() {
 /// True when the request may go on. Else it was answered, or waits in client_in_ to be looked at again.
 bool HttpSession::identify(const RequestHead& head, std::string_view rest) {
   if (connection_.config().users_by_certificate) return identify_by_certificate();
+  if (exchange_->queued) return true;
   if (const Reason refused = std::exchange(refused_login_, Reason::ok); refused != Reason::ok)
     return ask_for_credentials(refused);
   const FieldId id = config().reverse ? FieldId::authorization : FieldId::proxy_authorization;
@@ -83,6 +84,10 @@ bool HttpSession::identify(const RequestHead& head, std::string_view rest) {
 void HttpSession::on_login(Reason reason) {
   if (phase_ != Phase::login) return;
   refused_login_ = reason;
+  resume_head();
+}
+
+void HttpSession::resume_head() {
   client_fresh_ = true;
   phase_ = Phase::head;
   run();

@@ -29,7 +29,11 @@ bool HttpSession::begin(const RequestHead& head, std::string_view rest) {
     client_in_.keep(rest);
     return true;
   }
-  if (!admit_rate() || !admit(head)) {
+  if ((!exchange.queued && !admit_rate()) || !admit(head)) {
+    if (phase_ == Phase::queue) {
+      client_in_.keep({rest.data() - head.size, head.size + rest.size()});
+      return false;
+    }
     // reply() has answered and perhaps closed; what followed is the next request when the client is kept.
     if (phase_ == Phase::over) return false;
     client_in_.keep(rest);
@@ -102,11 +106,23 @@ bool HttpSession::admit_reverse(const RequestHead& head) {
   return admit_backend();
 }
 
+/// True with a backend. Else it was answered, or waits.
 bool HttpSession::admit_backend() {
-  Reason reason = Reason::no_backend;
-  if (choose_backend(reason)) return true;
   static constexpr OwnField retry[] = {{"Retry-After", "1"}};
-  reply(503, reason, retry);
+  switch (choose_backend()) {
+    case BackendChoice::Step::go:
+      return true;
+    case BackendChoice::Step::none:
+      reply(503, exchange_->choice.failure(), retry);
+      return false;
+    case BackendChoice::Step::wait:
+      break;
+  }
+  phase_ = Phase::queue;
+  if (std::exchange(exchange_->queued, true)) return false;
+  const auto timeout = connection_.config().connection_timeout();
+  exchange_->dial_until = connection_.thread().now() + timeout;
+  connection_.thread().deadlines().of(timeout).arm(deadline_);
   return false;
 }
 
@@ -290,6 +306,7 @@ bool HttpSession::reply(std::uint16_t status, Reason reason, std::span<const Own
   exchange.dialer.reset();
   exchange.upstream.close();
   exchange.slot.give_back();
+  exchange.choice.give_up();
   if (!keeps && !exchange.response.flushed()) {  // an interim answer stands half sent before it
     abort(reason);
     return false;

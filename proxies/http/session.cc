@@ -51,6 +51,7 @@ void HttpSession::run_steps() {
         more = read_head();
         break;
       case Phase::login:
+      case Phase::queue:
       case Phase::dialing:
         if (client().broken()) abort(Reason::client_closed);
         more = false;
@@ -98,7 +99,7 @@ bool HttpSession::read_head() {
   }
   tried_ = 0;
   in_head_ = false;
-  deadline_.disarm();
+  if (!exchange_->queued) deadline_.disarm();  // else it is that of the queue
   return begin(head, bytes.substr(head.size));
 }
 
@@ -132,8 +133,17 @@ void HttpSession::on_deadline(Deadline&) {
     }
     return;
   }
-  if (phase_ != Phase::exchange) return;
+  if (phase_ == Phase::queue) {
+    exchange_->choice.give_up();
+    return resume_head();
+  }
   Exchange& exchange = *exchange_;
+  if (phase_ == Phase::dialing) {
+    exchange.choice.give_up();
+    reply(503, Reason::limit_backend);
+    return run();
+  }
+  if (phase_ != Phase::exchange) return;
   const bool sent = exchange.request.finished() || exchange.upload_broken;
   if (const ThrottlePair* both = connection_.throttles(); both != nullptr && both->is_waiting())
     return (sent && !exchange.answered ? handler_.timers().response : handler_.timers().body)->arm(deadline_);

@@ -10,8 +10,8 @@
 #include "lib/net/deadline.h"
 #include "lib/runtime/connection.h"
 #include "lib/runtime/login.h"
-#include "lib/runtime/target_dial.h"
 #include "lib/runtime/thread.h"
+#include "lib/runtime/upstream_dial.h"
 #include "proxies/http/config.h"
 #include "proxies/http/exchange.h"
 #include "proxies/http/handler.h"
@@ -27,6 +27,7 @@ class HttpSession final : public Session,
                           private DialHandler,
                           private RelayHandler,
                           private LoginHandler,
+                          private TurnHandler,
                           private Deferred {
  public:
   /// `already_read` came from the client before it was known to speak HTTP.
@@ -41,6 +42,7 @@ class HttpSession final : public Session,
   enum class Phase : std::uint8_t {
     head,      ///< between requests, or within a request head
     login,     ///< a head waits in client_in_ for what its credentials are worth
+    queue,     ///< a head waits in client_in_ for room at a backend
     dialing,   ///< a request waits for its upstream
     exchange,  ///< bodies and the answer are on their way
     tunnel,    ///< the relay has both streams
@@ -83,6 +85,8 @@ class HttpSession final : public Session,
   bool admit_forward(const RequestHead& head);
   bool admit_reverse(const RequestHead& head);
   bool admit_backend();
+  /// Everything goes on as if the head in client_in_ had just come.
+  void resume_head();
   bool admit_route(const Authority& asked);
   bool admit_hops(const RequestHead& head);
   bool dispatch(const RequestHead& head, std::string_view rest);
@@ -104,7 +108,9 @@ class HttpSession final : public Session,
   bool uses_parents() const noexcept { return facts().guarded && has_parents(connection_.config()); }
   KeepAliveKey key_for(const Endpoint& address) const;
   bool may_pool() const noexcept { return connection_.config().proxy_out == 0 || exchange_->has_parent(); }
-  bool choose_backend(Reason& reason);
+  BackendChoice::Step choose_backend();
+  void on_turn() override;
+  void try_another(Reason failure);
   Stream take_kept();
   Stream take_pinned();
   Stream take_kept(const Endpoint& address);

@@ -8,9 +8,6 @@
 
 namespace arcus::http {
 
-/// Backends tried for one request at the most.
-static constexpr std::size_t max_attempts = 3;
-
 policy::Request HttpSession::question() const {
   const RequestFacts& known = facts();
   return {.client = connection_.peer().address,
@@ -55,24 +52,44 @@ policy::Decision HttpSession::decide_early(const ServerConfig& snapshot) const {
 }
 
 /// A backend, or a parent proxy for what the client chose itself.
-bool HttpSession::choose_backend(Reason& reason) {
+BackendChoice::Step HttpSession::choose_backend() {
   Exchange& exchange = *exchange_;
-  if (exchange.tried.size() >= max_attempts) return false;
   const bool parents = uses_parents();
-  ServerOnThread& server = connection_.server();
-  BackendChooser& chooser = parents ? server.parent_chooser() : server.chooser();
-  const BackendSet& set = parents ? *connection_.config().parents : *connection_.config().backends;
-  exchange.backend = chooser.pick(set, exchange.tried, client_key(connection_.peer().address),
-                                  connection_.thread().now(), reason);
-  if (exchange.backend == nullptr) return false;
-  exchange.tried.push_back(chooser.last_index());
-  exchange.slot = server.take_slot(*exchange.backend);
+  TurnHandler& hears = *this;
+  const BackendChoice::Step step = exchange.choice.next(connection_, parents, hears);
+  if (step != BackendChoice::Step::go) return step;
+  exchange.backend = exchange.choice.backend();
+  exchange.slot = exchange.choice.take_slot();
   exchange.link = exchange.backend->link;
-  if (parents) return true;
+  if (parents) return step;
   exchange.host = exchange.backend->spec.host;
   exchange.port = exchange.backend->spec.port;
-  exchange.literal = config().backend_literals[chooser.last_index()];
-  return true;
+  exchange.literal = config().backend_literals[exchange.choice.index()];
+  return step;
+}
+
+/// Room at a backend, perhaps.
+void HttpSession::on_turn() {
+  if (phase_ == Phase::queue) return resume_head();
+  try_another(Reason::limit_backend);
+}
+
+/// After `failure` of the last backend: goes to the next one, waits for it, or says what happened.
+void HttpSession::try_another(Reason failure) {
+  switch (choose_backend()) {
+    case BackendChoice::Step::go:
+      return dial();
+    case BackendChoice::Step::wait:
+      // Two attempts had two thirds of the time at most.
+      return connection_.thread()
+          .deadlines()
+          .of(connection_.config().connection_timeout() / 3)
+          .arm(deadline_);
+    case BackendChoice::Step::none:
+      break;
+  }
+  reply(status_of(failure), failure);
+  run();
 }
 
 /// Connections to a parent that takes requests serve any target; those through others only their own.
@@ -132,8 +149,8 @@ void HttpSession::dial() {
   DialHandler& hears = *this;  // a private base: make_unique could not convert
   exchange.dialer.emplace(net(), hears);
   const ServerConfig& server = connection_.config();
-  const std::size_t all = (uses_parents() ? server.parents : server.backends)->all().size();
-  const bool more = exchange.backend != nullptr && exchange.tried.size() < std::min(max_attempts, all);
+  const bool more = exchange.backend != nullptr &&
+                    exchange.choice.may_go_on(uses_parents() ? *server.parents : *server.backends);
   const SteadyTime now = connection_.thread().now();
   if (!exchange.dial_until) exchange.dial_until = now + server.connection_timeout();
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(*exchange.dial_until - now);
@@ -194,8 +211,7 @@ void HttpSession::on_dial_failed(Reason reason) {
   if (exchange.backend != nullptr) {
     connection_.server().note_connect(*exchange.backend, parent_works ? Reason::ok : reason);
     exchange.slot.give_back();
-    Reason ignored = reason;
-    if (!parent_works && choose_backend(ignored)) return dial();
+    if (!parent_works) return try_another(reason);
   }
   reply(status_of(reason), reason);
   run();
@@ -238,14 +254,8 @@ bool HttpSession::lost_upstream() {
   exchange.request.clear(net());
   exchange.address.reset();
   exchange.dial_until.reset();
-  Reason ignored = Reason::ok;
-  if (exchange.backend != nullptr) {
-    const Backend* same = exchange.backend;
-    if (!choose_backend(ignored)) {
-      exchange.backend = same;
-      exchange.link = same->link;
-    }
-  }
+  // To another backend when there is one with room, else to the same again.
+  if (exchange.backend != nullptr && choose_backend() == BackendChoice::Step::wait) exchange.choice.give_up();
   dial();
   return false;
 }

@@ -1,4 +1,3 @@
-#include <algorithm>
 #include <chrono>
 #include <string>
 #include <utility>
@@ -10,9 +9,6 @@
 namespace arcus {
 
 using std::chrono::microseconds;
-
-/// Backends tried for one client at the most.
-static constexpr std::size_t max_attempts = 3;
 
 policy::Request SniSession::question() const {
   return {.client = connection_.peer().address, .host = name_, .port = port_};
@@ -37,32 +33,12 @@ Reason SniSession::judge(const Endpoint* address) {
 void SniSession::dial(const policy::Route& route) {
   phase_ = Phase::dialing;
   opening_->began = connection_.thread().now();
-  const auto timeout = connection_.config().connection_timeout();
-  connection_.thread().deadlines().of(timeout).arm(opening_->deadline);
-  if (route.kind == policy::RouteKind::backends) return try_backend();
-  if (route.kind == policy::RouteKind::endpoint)
-    return opening_->connector.start(to_target(connection_, route.host, route.port, nullptr, timeout));
+  opening_->deadline.disarm();
   DialHandler& hears = *this;  // a private base: emplace could not convert
-  opening_->target.emplace(connection_, hears);
-  opening_->target->start(name_, port_);
-}
-
-void SniSession::try_backend() {
-  const ServerConfig& config = connection_.config();
-  BackendChooser& chooser = connection_.server().chooser();
-  Opening& opening = *opening_;
-  Reason reason = last_failure_;
-  opening.backend =
-      opening.tried.size() >= max_attempts
-          ? nullptr
-          : chooser.pick(*config.backends, opening.tried, client_key(connection_.peer().address),
-                         connection_.thread().now(), reason);
-  if (!opening.backend) return finish(opening.tried.empty() ? reason : last_failure_);
-  opening.tried.push_back(chooser.last_index());
-  backend_slot_ = connection_.server().take_slot(*opening.backend);
-  const bool last = opening.tried.size() >= std::min(max_attempts, config.backends->all().size());
-  const auto timeout = last ? config.connection_timeout() : config.connection_timeout() / 3;
-  opening.connector.start(to_backend(connection_, *opening.backend, timeout));
+  UpstreamDial& dial = opening_->dial.emplace(connection_, hears);
+  if (route.kind == policy::RouteKind::backends) return dial.start_to_backend();
+  if (route.kind == policy::RouteKind::endpoint) return dial.start_directly(route.host, route.port);
+  dial.start_to_target(name_, port_);
 }
 
 Reason SniSession::on_address(const Endpoint& address) { return judge(&address); }
@@ -71,13 +47,10 @@ void SniSession::on_dialed(Stream stream, const Endpoint& address, bool) {
   // Rules may have tightened while it was dialled; from now on on_config() looks.
   if (const Reason denied = judge(&address); denied != Reason::ok)
     return refuse(denied, tls::Alert::access_denied);
-  if (opening_->backend != nullptr) connection_.server().note_connect(*opening_->backend, Reason::ok);
   const auto waited = connection_.thread().now() - opening_->began;
   connect_us_ = static_cast<std::uint32_t>(std::chrono::duration_cast<microseconds>(waited).count());
-  auto& target = opening_->target;
-  const DialTimes times = target ? target->times() : opening_->connector.times();
-  dns_us_ = static_cast<std::uint32_t>(times.dns.count());
-  if (target) backend_slot_ = target->take_slot();
+  dns_us_ = static_cast<std::uint32_t>(opening_->dial->times().dns.count());
+  backend_slot_ = opening_->dial->take_slot();
   upstream_ = address;
   phase_ = Phase::relay;
   connection_.count_request({}, rule_);
@@ -89,12 +62,6 @@ void SniSession::on_dialed(Stream stream, const Endpoint& address, bool) {
 }
 
 void SniSession::on_dial_failed(Reason reason) {
-  if (opening_->backend != nullptr) {
-    connection_.server().note_connect(*opening_->backend, reason);
-    last_failure_ = reason;
-    backend_slot_.give_back();
-    return try_backend();
-  }
   if (reason == Reason::acl_denied || reason == Reason::destination_denied)
     return refuse(reason, tls::Alert::access_denied);
   finish(reason);

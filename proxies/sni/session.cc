@@ -17,7 +17,7 @@ SniSession::SniSession(SniHandler& handler, ClientConnection connection)
 
 void SniSession::start() {
   DataThread& thread = connection_.thread();
-  opening_ = std::make_unique<Opening>(thread.net(), *this, config().max_client_hello);
+  opening_ = std::make_unique<Opening>(*this, config().max_client_hello);
   thread.deadlines().of(connection_.config().handshake_timeout()).arm(opening_->deadline);
   connection_.stream().set_handler(this);
   read_hello();
@@ -81,12 +81,7 @@ void SniSession::route(const tls::ClientHello& hello) {
   dial(*found);
 }
 
-void SniSession::on_deadline(Deadline&) {
-  if (phase_ == Phase::hello) return refuse(Reason::handshake_timeout, Alert::none);
-  if (opening_->backend != nullptr)
-    connection_.server().note_connect(*opening_->backend, Reason::connect_timeout);
-  finish(Reason::connect_timeout);
-}
+void SniSession::on_deadline(Deadline&) { refuse(Reason::handshake_timeout, Alert::none); }
 
 void SniSession::on_relayed(std::size_t from_client, std::size_t from_backend) noexcept {
   bytes_in_ += from_client;

@@ -4,14 +4,13 @@
 #include <memory>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "lib/net/deadline.h"
 #include "lib/net/relay.h"
 #include "lib/policy/policy.h"
 #include "lib/policy/routes.h"
 #include "lib/runtime/connection.h"
-#include "lib/runtime/target_dial.h"
+#include "lib/runtime/upstream_dial.h"
 #include "lib/tls/client_hello.h"
 #include "lib/upstream/backends.h"
 #include "proxies/sni/config.h"
@@ -39,16 +38,12 @@ class SniSession final : public Session,
 
   /// What is needed only until an upstream answers.
   struct Opening {
-    Opening(NetContext& context, SniSession& session, std::size_t limit)
-        : reader(limit), deadline(session), connector(context, session) {}
+    Opening(SniSession& session, std::size_t limit) : reader(limit), deadline(session) {}
     tls::ClientHelloReader reader;
-    std::string received;              ///< everything the client has sent
-    Deadline deadline;                 ///< handshake_timeout, then connection_timeout
-    Connector connector;               ///< to a backend or a fixed place
-    std::optional<TargetDial> target;  ///< to where the client's name says
-    std::vector<std::size_t> tried;    ///< backends, by index
-    const Backend* backend = nullptr;  ///< of the connection's snapshot
-    SteadyTime began;                  ///< dialing
+    std::string received;  ///< everything the client has sent
+    Deadline deadline;     ///< handshake_timeout
+    std::optional<UpstreamDial> dial;
+    SteadyTime began;  ///< dialing
   };
 
   // session.cc: from the hello to a route, and the end.
@@ -70,7 +65,6 @@ class SniSession final : public Session,
   /// By the rules; with an address that the client chose also by the destination guard.
   Reason judge(const Endpoint* address);
   void dial(const policy::Route& route);
-  void try_backend();
   Reason on_address(const Endpoint& address) override;
   void on_dialed(Stream stream, const Endpoint& address, bool reused) override;
   void on_dial_failed(Reason reason) override;
@@ -89,7 +83,6 @@ class SniSession final : public Session,
   std::uint16_t version_ = 0;  ///< what the client's TLS calls itself
   Phase phase_ = Phase::hello;
   bool guarded_ = false;  ///< the client chose the destination
-  Reason last_failure_ = Reason::no_backend;
   std::uint32_t connect_us_ = 0;
   std::uint32_t dns_us_ = 0;
   std::uint32_t rule_ = 0;  ///< tally of the rule that decided

@@ -12,8 +12,8 @@ void SocksSession::dial() {
       return refuse(denied);
   phase_ = Phase::dialing;
   DialHandler& hears = *this;  // a private base: make_unique could not convert
-  dialer_ = std::make_unique<TargetDial>(connection_, hears);
-  dialer_->start(host_, port_);
+  dialer_ = std::make_unique<UpstreamDial>(connection_, hears);
+  dialer_->start_to_target(host_, port_);
 }
 
 Reason SocksSession::on_address(const Endpoint& address) {

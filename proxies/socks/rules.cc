@@ -1,6 +1,6 @@
 #include "proxies/socks/rules.h"
 
-#include "lib/runtime/target_dial.h"
+#include "lib/runtime/upstream_dial.h"
 #include "proxies/socks/config.h"
 
 namespace arcus::socks {

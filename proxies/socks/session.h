@@ -12,7 +12,7 @@
 #include "lib/net/relay.h"
 #include "lib/runtime/connection.h"
 #include "lib/runtime/login.h"
-#include "lib/runtime/target_dial.h"
+#include "lib/runtime/upstream_dial.h"
 #include "lib/tls/name_witness.h"
 #include "proxies/socks/association.h"
 #include "proxies/socks/binding.h"
@@ -122,7 +122,7 @@ class SocksSession final : public Session,
   Deadline deadline_{*this};
   Backlog in_;                    ///< read, not yet understood or not yet passed on
   std::unique_ptr<Login> login_;  ///< null until credentials are shown
-  std::unique_ptr<TargetDial> dialer_;
+  std::unique_ptr<UpstreamDial> dialer_;
   std::unique_ptr<Binding> binding_;
   std::unique_ptr<Association> association_;
   std::string host_;  ///< as the rules see it

@@ -1,12 +1,10 @@
 #include "proxies/tcp/session.h"
 
-#include <algorithm>
 #include <chrono>
 #include <string>
 #include <utility>
 
 #include "lib/policy/policy.h"
-#include "lib/runtime/target_dial.h"
 #include "lib/runtime/thread.h"
 
 namespace arcus {
@@ -22,10 +20,10 @@ void TcpSession::start() {
   if (const Reason denied = judge(nullptr); denied != Reason::ok) return finish(denied);
   const Reason verdict = connection_.admit_request(user_ ? std::string_view{*user_} : std::string_view{});
   if (verdict != Reason::ok) return finish(verdict);
-  DataThread& thread = connection_.thread();
-  dialling_ = std::make_unique<Dialling>(thread.net(), *this);
-  thread.deadlines().of(connection_.config().connection_timeout()).arm(dialling_->total);
-  try_next();
+  connection_.stream().set_handler(this);
+  DialHandler& hears = *this;  // a private base: make_unique could not convert
+  dial_ = std::make_unique<UpstreamDial>(connection_, hears);
+  dial_->start_to_backend();
 }
 
 /// Users, and rules about clients and times; one about destinations is asked again with the address.
@@ -44,51 +42,27 @@ Reason TcpSession::judge(const IpAddress* address) {
   return decision.reason;
 }
 
-void TcpSession::try_next() {
-  const ServerConfig& config = connection_.config();
-  ServerOnThread& server = connection_.server();
-  Dialling& state = *dialling_;
-  Reason reason = last_failure_;
-  state.backend =
-      state.tried.size() >= max_attempts
-          ? nullptr
-          : server.chooser().pick(*config.backends, state.tried, client_key(connection_.peer().address),
-                                  connection_.thread().now(), reason);
-  if (!state.backend) return finish(state.tried.empty() ? reason : last_failure_);
-  state.tried.push_back(server.chooser().last_index());
-  backend_slot_ = server.take_slot(*state.backend);
-  const std::size_t chances = std::min(max_attempts, config.backends->all().size());
-  const bool last = state.tried.size() >= chances;
-  const auto timeout = last ? config.connection_timeout() : config.connection_timeout() / 3;
-  state.connector.start(to_backend(connection_, *state.backend, timeout));
-}
-
 Reason TcpSession::on_address(const Endpoint& address) { return judge(&address.address); }
 
 void TcpSession::on_dialed(Stream stream, const Endpoint& address, bool) {
-  connection_.server().note_connect(*dialling_->backend, Reason::ok);
   // Rules may have tightened while it was dialled; from now on on_config() looks.
   if (const Reason denied = judge(&address.address); denied != Reason::ok) return finish(denied);
   const auto waited = connection_.thread().now() - connection_.accepted_at();
   connect_us_ = static_cast<std::uint32_t>(std::chrono::duration_cast<microseconds>(waited).count());
   upstream_ = address;
-  dialling_.reset();
+  backend_slot_ = dial_->take_slot();
+  dial_.reset();
   connection_.count_request(user_ ? std::string_view{*user_} : std::string_view{}, rule_);
   connection_.renew_throttles();
   relay_.set_throttles(connection_.throttles());
   relay_.start(connection_.stream(), std::move(stream), {}, {}, connection_.config().idle_timeout());
 }
 
-void TcpSession::on_dial_failed(Reason reason) {
-  connection_.server().note_connect(*dialling_->backend, reason);
-  last_failure_ = reason;
-  backend_slot_.give_back();
-  try_next();
-}
+void TcpSession::on_dial_failed(Reason reason) { finish(reason); }
 
-void TcpSession::on_deadline(Deadline&) {
-  connection_.server().note_connect(*dialling_->backend, Reason::connect_timeout);
-  finish(Reason::connect_timeout);
+/// What the client sends waits in its socket for the relay.
+void TcpSession::on_ready(Stream& stream) {
+  if (dial_ && stream.broken()) finish(Reason::client_closed);
 }
 
 void TcpSession::on_relayed(std::size_t from_client, std::size_t from_backend) noexcept {
@@ -135,7 +109,7 @@ void TcpSession::finish(Reason reason) {
     record.connect_time = microseconds(connect_us_);
   }
   connection_.record(record);
-  dialling_.reset();
+  dial_.reset();
   backend_slot_.give_back();
   connection_.reset();
   end();

@@ -1,6 +1,7 @@
 #include "tests/unit/runtime/peers.h"
 
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <unistd.h>
@@ -62,6 +63,17 @@ std::string Client::receive(std::size_t size) {
 
 std::string Client::receive_all() { return receive(SIZE_MAX); }
 
+void Client::reset() {
+  const linger now{.l_onoff = 1, .l_linger = 0};
+  ::setsockopt(fd_.get(), SOL_SOCKET, SO_LINGER, &now, sizeof now);
+  fd_.reset();
+}
+
+bool Client::quiet_for(std::chrono::milliseconds time) const {
+  pollfd one{.fd = fd_.get(), .events = POLLIN, .revents = 0};
+  return ::poll(&one, 1, static_cast<int>(time.count())) == 0;
+}
+
 void Client::shutdown_write() { ::shutdown(fd_.get(), SHUT_WR); }
 
 std::uint16_t Client::local_port() const { return socket::local_endpoint(fd_.get()).port; }
@@ -74,7 +86,8 @@ UniqueFd listen_anywhere(std::uint16_t& port) {
 }
 
 std::uint16_t refusing_port() {
-  static std::vector<UniqueFd> kept;  // bound, never listening: a port given back would be another test's listener
+  static std::vector<UniqueFd>
+      kept;  // bound, never listening: a port given back would be another test's listener
   sockaddr_storage storage;
   const socklen_t size = local(0).to(storage);
   UniqueFd fd{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};

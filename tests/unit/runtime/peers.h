@@ -1,6 +1,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <string>
@@ -25,6 +26,10 @@ class Client {
   bool was_reset() const { return reset_; }
   void shutdown_write();
   void close() { fd_.reset(); }
+  /// RST.
+  void reset();
+  /// Nothing came, not even an end.
+  bool quiet_for(std::chrono::milliseconds time) const;
   std::uint16_t local_port() const;
 
  private:

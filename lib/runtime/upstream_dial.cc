@@ -1,6 +1,5 @@
-#include "lib/runtime/target_dial.h"
+#include "lib/runtime/upstream_dial.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "lib/net/proxy_header.h"
@@ -58,68 +57,81 @@ policy::Decision decide_for_parent(const ServerConfig& config, const policy::Req
   return config.policy->empty() ? policy::Decision{} : config.policy->decide_name(request);
 }
 
-TargetDial::TargetDial(ClientConnection& client, DialHandler& handler) noexcept
+UpstreamDial::UpstreamDial(ClientConnection& client, DialHandler& handler) noexcept
     : client_(client), handler_(handler), connector_(client.thread().net(), *this) {}
 
-void TargetDial::start(std::string_view host, std::uint16_t port) {
-  if (!has_parents(client_.config()))
-    return connector_.start(to_target(client_, host, port, nullptr, client_.config().connection_timeout()));
+void UpstreamDial::start_directly(std::string_view host, std::uint16_t port) {
+  connector_.start(to_target(client_, host, port, nullptr, client_.config().connection_timeout()));
+}
+
+void UpstreamDial::start_to_target(std::string_view host, std::uint16_t port) {
+  if (!has_parents(client_.config())) return start_directly(host, port);
+  through_parents_ = true;
   host_ = host;
   port_ = port;
+  begin();
+}
+
+void UpstreamDial::start_to_backend() { begin(); }
+
+void UpstreamDial::begin() {
   client_.thread().deadlines().of(client_.config().connection_timeout()).arm(total_);
-  if (choose_parent()) return attempt();
-  total_.disarm();
-  connector_.fail_later(last_failure_);
+  step(true);
 }
 
-bool TargetDial::choose_parent() {
-  BackendChooser& chooser = client_.server().parent_chooser();
-  Reason reason = last_failure_;
-  parent_ = tried_.size() >= max_attempts
-                ? nullptr
-                : chooser.pick(*client_.config().parents, tried_, client_key(client_.peer().address),
-                               client_.thread().now(), reason);
-  if (parent_ == nullptr) {
-    if (tried_.empty()) last_failure_ = reason;
-    return false;
+/// To the next one, when there is one; `is_first` = inside begin(), which must return before it reports.
+void UpstreamDial::step(bool is_first) {
+  switch (choice_.next(client_, through_parents_, *this)) {
+    case BackendChoice::Step::go:
+      return attempt();
+    case BackendChoice::Step::wait:
+      return;
+    case BackendChoice::Step::none:
+      break;
   }
-  tried_.push_back(chooser.last_index());
-  slot_ = client_.server().take_slot(*parent_);
-  return true;
-}
-
-void TargetDial::attempt() {
-  const auto timeout = client_.config().connection_timeout();
-  const bool last = tried_.size() >= std::min(max_attempts, client_.config().parents->all().size());
-  connector_.start(to_target(client_, host_, port_, parent_, last ? timeout : timeout / 3));
-}
-
-Reason TargetDial::on_address(const Endpoint& address) {
-  return parent_ == nullptr ? handler_.on_address(address) : Reason::ok;
-}
-
-void TargetDial::on_dialed(Stream stream, const Endpoint& address, bool reused) {
   total_.disarm();
-  if (parent_ != nullptr) client_.server().note_connect(*parent_, Reason::ok);
+  const Reason reason = choice_.has_tried() ? last_failure_ : choice_.failure();
+  return is_first ? connector_.fail_later(reason) : handler_.on_dial_failed(reason);
+}
+
+/// While another one could be asked, one may take a third of the time.
+void UpstreamDial::attempt() {
+  const ServerConfig& config = client_.config();
+  const bool more = choice_.may_go_on(through_parents_ ? *config.parents : *config.backends);
+  const auto timeout = config.connection_timeout() / (more ? 3 : 1);
+  const Backend& backend = *choice_.backend();
+  connector_.start(through_parents_ ? to_target(client_, host_, port_, &backend, timeout)
+                                    : to_backend(client_, backend, timeout));
+}
+
+Reason UpstreamDial::on_address(const Endpoint& address) {
+  return through_parents_ ? Reason::ok : handler_.on_address(address);
+}
+
+void UpstreamDial::on_dialed(Stream stream, const Endpoint& address, bool reused) {
+  total_.disarm();
+  if (const Backend* backend = choice_.backend()) client_.server().note_connect(*backend, Reason::ok);
   handler_.on_dialed(std::move(stream), address, reused);
 }
 
-void TargetDial::on_dial_failed(Reason reason) {
-  if (parent_ == nullptr) return handler_.on_dial_failed(reason);
+void UpstreamDial::on_dial_failed(Reason reason) {
+  const Backend* backend = choice_.backend();
+  if (backend == nullptr) return handler_.on_dial_failed(reason);
   const bool works = connector_.is_target_failure();
-  client_.server().note_connect(*parent_, works ? Reason::ok : reason);
+  client_.server().note_connect(*backend, works ? Reason::ok : reason);
   last_failure_ = reason;
-  slot_.give_back();
-  if (!works && choose_parent()) return attempt();
+  if (!works) return step(false);
   total_.disarm();
   handler_.on_dial_failed(reason);
 }
 
-void TargetDial::on_deadline(Deadline&) {
+void UpstreamDial::on_deadline(Deadline&) {
+  Reason reason = Reason::connect_timeout;
+  if (choice_.is_waiting()) reason = choice_.has_tried() ? last_failure_ : Reason::limit_backend;
   connector_.stop();
-  client_.server().note_connect(*parent_, Reason::connect_timeout);
-  slot_.give_back();
-  handler_.on_dial_failed(Reason::connect_timeout);
+  if (const Backend* backend = choice_.backend()) client_.server().note_connect(*backend, reason);
+  choice_.reset();
+  handler_.on_dial_failed(reason);
 }
 
 }  // namespace arcus

@@ -4,9 +4,9 @@
 #include <cstdint>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "lib/net/deadline.h"
+#include "lib/runtime/backend_choice.h"
 #include "lib/runtime/connection.h"
 #include "lib/upstream/connector.h"
 
@@ -19,25 +19,30 @@ ConnectRequest to_backend(const ClientConnection& client, const Backend& backend
 ConnectRequest to_target(const ClientConnection& client, std::string_view host, std::uint16_t port,
                          const Backend* parent, std::chrono::milliseconds timeout);
 
-/// The way to a target that is no backend of the server: directly, or through its parent proxies when it has
-/// some, the next one when one fails (3 at most, all within connection_timeout). Reports as a Connector does;
-/// of parents, which the operator chose, on_address hears nothing.
-class TargetDial final : private DialHandler, private DeadlineHandler {
+/// The way of one client to its upstream: to a target directly; to one of the server's backends, or through
+/// one of its parent proxies to a target, the next one when one fails, waiting in line while all are full;
+/// all within connection_timeout. Reports as a Connector does; of parents, which the operator chose,
+/// on_address hears nothing.
+class UpstreamDial final : private DialHandler, private DeadlineHandler, private TurnHandler {
  public:
-  static constexpr std::size_t max_attempts = 3;
-
   /// Both must outlive it.
-  TargetDial(ClientConnection& client, DialHandler& handler) noexcept;
+  UpstreamDial(ClientConnection& client, DialHandler& handler) noexcept;
 
-  /// Begins; `host` is a name or a literal without brackets.
-  void start(std::string_view host, std::uint16_t port);
+  /// Begins towards one of the server's own backends.
+  void start_to_backend();
+  /// Begins towards a target, through a parent when the server has some; `host` is a name or a literal
+  /// without brackets.
+  void start_to_target(std::string_view host, std::uint16_t port);
+  /// The same, never through a parent.
+  void start_directly(std::string_view host, std::uint16_t port);
+
   const DialTimes& times() const noexcept { return connector_.times(); }
-  bool has_parent() const noexcept { return parent_ != nullptr; }
+  bool has_parent() const noexcept { return through_parents_; }
 
   // Inside on_dialed and on_dial_failed.
 
-  /// The parent's unit, to be kept as long as the connection lives.
-  BackendSlot take_slot() noexcept { return std::move(slot_); }
+  /// The unit of the backend or parent, to be kept as long as the connection lives.
+  BackendSlot take_slot() noexcept { return choice_.take_slot(); }
   /// As Connector::detail.
   const std::string& detail() const noexcept { return connector_.detail(); }
 
@@ -46,18 +51,19 @@ class TargetDial final : private DialHandler, private DeadlineHandler {
   void on_dialed(Stream stream, const Endpoint& address, bool reused) override;
   void on_dial_failed(Reason reason) override;
   void on_deadline(Deadline& deadline) override;
-  bool choose_parent();
+  void on_turn() override { step(false); }
+  void begin();
+  void step(bool is_first);
   void attempt();
 
   ClientConnection& client_;
   DialHandler& handler_;
   Connector connector_;
+  BackendChoice choice_;
   Deadline total_{*this};
   std::string host_;
   std::uint16_t port_ = 0;
-  std::vector<std::size_t> tried_;  ///< parents, by index
-  const Backend* parent_ = nullptr;
-  BackendSlot slot_;
+  bool through_parents_ = false;
   Reason last_failure_ = Reason::no_backend;
 };
 

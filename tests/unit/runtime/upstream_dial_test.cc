@@ -51,7 +51,7 @@ Server::Serve parent(std::string answer) {
 
 }  // namespace
 
-TEST_CASE("target dial: the next parent is asked when one is down, and the tunnel works") {
+TEST_CASE("upstream dial: the next parent is asked when one is down, and the tunnel works") {
   Server good(parent("HTTP/1.1 200 OK\r\n\r\n"));
   Dialer rig({refusing_port(), good.port()});
   for (int i = 0; i < 5; ++i) {
@@ -63,7 +63,7 @@ TEST_CASE("target dial: the next parent is asked when one is down, and the tunne
   CHECK(good.accepted() == 5);
 }
 
-TEST_CASE("target dial: what a parent says of the target is told on; its 407 sends us to the next") {
+TEST_CASE("upstream dial: what a parent says of the target is told on; its 407 sends us to the next") {
   Server strict(parent("HTTP/1.1 407 Who?\r\n\r\n"));
   Server blunt(parent("HTTP/1.1 502 Nobody there\r\n\r\n"));
   Dialer rig({strict.port(), blunt.port()});
@@ -75,7 +75,7 @@ TEST_CASE("target dial: what a parent says of the target is told on; its 407 sen
   CHECK(strict.accepted() == 5);
 }
 
-TEST_CASE("target dial: parents that say nothing are given up within connection_timeout together") {
+TEST_CASE("upstream dial: parents that say nothing are given up within connection_timeout together") {
   Server mute([](int fd) {
     char byte = 0;
     while (::recv(fd, &byte, 1, 0) == 1) continue;
@@ -89,7 +89,7 @@ TEST_CASE("target dial: parents that say nothing are given up within connection_
   CHECK(took < 3s);
 }
 
-TEST_CASE("target dial: none is left, or a rule of names forbids") {
+TEST_CASE("upstream dial: none is left, or a rule of names forbids") {
   Dialer rig({refusing_port()});
   Client one(rig.port);
   CHECK(rig.ask(one) == 5);

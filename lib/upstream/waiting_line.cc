@@ -1,0 +1,55 @@
+#include "lib/upstream/waiting_line.h"
+
+#include <utility>
+
+namespace arcus {
+
+static std::uint64_t next_ticket() noexcept {
+  static std::atomic<std::uint64_t> last{0};
+  return last.fetch_add(1, std::memory_order_relaxed) + 1;
+}
+
+WaitingLine::Place WaitingLine::join(Call call, std::uint64_t ticket) {
+  Place place;
+  {
+    const std::lock_guard lock(mutex_);
+    place.ticket = ticket == 0 ? next_ticket() : ticket;
+    const auto at = all_.emplace(place.ticket, Waiting{.call = std::move(call), .called = false}).first;
+    place.is_first = at == all_.begin();
+    uncalled_.fetch_add(1, std::memory_order_seq_cst);
+  }
+  // Before the look that follows: either it sees the unit that is given back now, or that sees us.
+  std::atomic_thread_fence(std::memory_order_seq_cst);
+  return place;
+}
+
+bool WaitingLine::leave(std::uint64_t ticket) {
+  const std::lock_guard lock(mutex_);
+  const auto found = all_.find(ticket);
+  if (found == all_.end()) return false;
+  const bool called = found->second.called;
+  if (!called) uncalled_.fetch_sub(1, std::memory_order_relaxed);
+  all_.erase(found);
+  return called;
+}
+
+void WaitingLine::call_next(std::uint64_t after) {
+  const std::lock_guard lock(mutex_);
+  for (auto at = all_.upper_bound(after); at != all_.end(); ++at) {
+    if (at->second.called) continue;
+    at->second.called = true;
+    uncalled_.fetch_sub(1, std::memory_order_relaxed);
+    return at->second.call(at->first);
+  }
+}
+
+void WaitingLine::call_all() {
+  const std::lock_guard lock(mutex_);
+  for (auto& [ticket, waiting] : all_) {
+    if (std::exchange(waiting.called, true)) continue;
+    uncalled_.fetch_sub(1, std::memory_order_relaxed);
+    waiting.call(ticket);
+  }
+}
+
+}  // namespace arcus

@@ -1,0 +1,49 @@
+#pragma once
+
+#include <atomic>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+
+namespace arcus {
+
+/// Clients of one server for whom every backend was full, in the order of coming, over all threads and
+/// reloads. Each connection that ends calls one of them, who then picks again. Safe from any thread.
+///
+/// Nobody is forgotten: whoever joins as the first must look for room once more, since what ended just before
+/// called nobody; whoever was called and has no use for it calls the next.
+class WaitingLine {
+ public:
+  /// Told that it is that ticket's turn: with the line locked, so only to pass it on.
+  using Call = std::function<void(std::uint64_t ticket)>;
+  struct Place {
+    std::uint64_t ticket = 0;  ///< never 0; no other line of the process has it
+    bool is_first = false;     ///< nobody stands before it, not even someone called
+  };
+
+  /// Behind everybody; with a `ticket` from before, where that stood.
+  Place join(Call call, std::uint64_t ticket = 0);
+  /// True when it had been called.
+  bool leave(std::uint64_t ticket);
+  /// Calls the first behind `after` who has not been called yet, if there is one.
+  void call_next(std::uint64_t after = 0);
+  /// There may be room for many: everybody is called.
+  void call_all();
+  /// After a unit was given back: cheap when nobody waits.
+  void unit_freed() {
+    if (uncalled_.load(std::memory_order_seq_cst) > 0) call_next();
+  }
+
+ private:
+  struct Waiting {
+    Call call;
+    bool called = false;
+  };
+
+  std::mutex mutex_;
+  std::map<std::uint64_t, Waiting> all_;
+  std::atomic<std::int64_t> uncalled_{0};
+};
+
+}  // namespace arcus
