@@ -28,6 +28,7 @@ constexpr std::array checks{
     Check{"limits.descriptors", look_at_descriptors},
     Check{"limits.local_ports", look_at_local_ports},
     Check{"limits.memory", look_at_memory},
+    Check{"limits.refusals", look_at_refusals},
     Check{"policy.metadata", look_for_metadata},
     Check{"policy.open_proxy", look_for_open_proxies},
     Check{"policy.users", look_at_users},

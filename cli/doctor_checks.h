@@ -64,6 +64,7 @@ Findings look_at_backlog(const Patient& patient);
 Findings look_at_descriptors(const Patient& patient);
 Findings look_at_local_ports(const Patient& patient);
 Findings look_at_memory(const Patient& patient);
+Findings look_at_refusals(const Patient& patient);
 
 /// Address and port as people write them.
 std::string listen_of(const registry::Server& server);

@@ -91,6 +91,23 @@ Findings look_at_memory(const Patient& patient) {
       {State::warn, sentence, "arcusctl server list -c tenant,name,max_connections --sort -max_connections"}};
 }
 
+Findings look_at_refusals(const Patient& patient) {
+  Findings found;
+  auto st = patient.db->query(
+      "SELECT server, limited, reason, count, try FROM refusals "
+      "WHERE last_at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-1 hour')");
+  while (st.step()) {
+    const auto [server, limited, reason, count, next] =
+        st.row<std::string, std::string, std::string, std::int64_t, std::string>();
+    found.push_back({State::warn,
+                     server + " turned clients away within the hour: " + limited + " (" + reason + ", " +
+                         count_text(count) + " in all)",
+                     next});
+  }
+  if (found.empty()) found.push_back({State::ok, "within the hour no limit turned anybody away"});
+  return found;
+}
+
 Findings look_for_ktls(const Patient&) {
   const std::string found = first_line("/proc/sys/net/ipv4/tcp_available_ulp");
   if (found.find("tls") != std::string::npos) return {{State::ok, "the kernel can take over TLS records"}};

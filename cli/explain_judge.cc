@@ -4,9 +4,12 @@
 #include <sys/socket.h>
 
 #include <algorithm>
+#include <optional>
+#include <utility>
 
 #include "cli/core/context.h"
 #include "lib/base/error.h"
+#include "lib/base/units.h"
 #include "lib/daemon/desired_config.h"
 #include "lib/daemon/resolver_facts.h"
 #include "lib/registry/view.h"
@@ -50,6 +53,8 @@ Judges load_judges(Context& context, const registry::Server& target) {
   const registry::Rows rows = registry::servers_full(context.db(), {target.id});
   if (!rows.rows.empty())
     out.connections = std::get<std::int64_t>(rows.rows.front()[rows.column("active_connections")]);
+  auto all = context.db().query("SELECT active_connections FROM tenant_full WHERE id = ?", target.tenant_id);
+  if (all.step()) out.tenant_connections = all.column<std::int64_t>(0);
   return out;
 }
 
@@ -120,6 +125,45 @@ Step look_at_user(const Judges& judges, const Question& question) {
               (question.user.empty() ? "nobody logged in" : "user " + question.user) + ": " +
               (step.reason == Reason::ok ? "may log in" : std::string{info(step.reason).summary});
   if (step.reason != Reason::ok) step.verdict = "deny";
+  return step;
+}
+
+/// "500 requests/s, 10 MiB/s"; empty when nothing is bounded.
+std::string bounds_text(std::int64_t requests_per_second, std::int64_t bytes_per_second,
+                        std::string connections = {}) {
+  std::string out = std::move(connections);
+  const auto add = [&out](std::string text) { out += (out.empty() ? "" : ", ") + std::move(text); };
+  if (requests_per_second > 0) add(count_text(requests_per_second) + " requests/s");
+  if (bytes_per_second > 0) add(size_text(bytes_per_second) + "/s");
+  return out;
+}
+
+/// What bounds this client beyond the server's own connections; nothing when nothing does.
+std::optional<Step> look_at_limits(const Judges& judges, const Question& question) {
+  const registry::Server& server = judges.server.server;
+  const wire::TenantConfig& tenant = judges.tenant;
+  const auto at_once = [](std::int64_t most, std::string_view of) {
+    return most == 0 ? std::string{} : count_text(most) + " connections" + std::string{of};
+  };
+  Step step{.name = "limits", .what = "", .verdict = "ok"};
+  const auto add = [&step](const std::string& whose, const std::string& bounds) {
+    if (!bounds.empty()) step.what += (step.what.empty() ? "" : "; ") + whose + ": " + bounds;
+  };
+  std::string taken;
+  if (tenant.max_connections > 0)
+    taken = count_text(judges.tenant_connections) + " of " + at_once(tenant.max_connections, "");
+  add("server", bounds_text(server.requests_per_second, server.bandwidth_bytes_per_second,
+                            at_once(server.max_connections_per_client, " per client")));
+  add("tenant", bounds_text(tenant.requests_per_second, tenant.bandwidth_bytes_per_second, taken));
+  for (const wire::UserConfig& user : tenant.users)
+    if (judges.users && user.name == question.user)
+      add("user " + user.name, bounds_text(user.requests_per_second, user.bandwidth_bytes_per_second,
+                                           at_once(user.max_connections, "")));
+  if (step.what.empty()) return std::nullopt;
+  if (tenant.max_connections > 0 && judges.tenant_connections >= tenant.max_connections) {
+    step.verdict = "deny";
+    step.reason = Reason::limit_tenant;
+  }
   return step;
 }
 
@@ -232,6 +276,7 @@ Step& deciding(std::vector<Step>& steps) {
 std::vector<Step> judge(const Judges& judges, const Question& question, std::span<const IpAddress> known) {
   std::vector<Step> steps{look_at_listener(judges), look_at_client(judges, question)};
   if (judges.type->takes_users || judges.users) steps.push_back(look_at_user(judges, question));
+  if (auto limits = look_at_limits(judges, question)) steps.push_back(*std::move(limits));
   if (std::ranges::none_of(steps, [](const Step& step) { return step.verdict == "deny"; })) {
     if (judges.type->takes_routes)
       look_at_route(judges, question, known, steps);

@@ -59,6 +59,7 @@ struct Judges {
   std::vector<IpAddress> own_addresses;
   std::vector<std::uint16_t> own_ports;
   std::int64_t connections = 0;
+  std::int64_t tenant_connections = 0;
   std::vector<HostPort> backends;  ///< of role origin
   bool has_parents = false;
 };

@@ -215,6 +215,36 @@ SELECT tenant, name, type, active_connections AS conns, request_rate AS req_s, b
 FROM server_full
 ORDER BY byte_rate DESC, request_rate DESC, tenant, name;
 
+-- Whom limits turned away: the most recent first.
+CREATE VIEW refusals AS
+SELECT t.name AS tenant, t.name || '/' || s.name AS server, r.reason, r.count, r.last_at,
+  CASE r.reason
+    WHEN 'limit_worker' THEN 'the worker is full'
+    WHEN 'limit_tenant' THEN 'the tenant has all its connections'
+    WHEN 'limit_server' THEN 'the server has all its connections'
+    WHEN 'limit_client' THEN 'a client had too many connections'
+    WHEN 'limit_user' THEN 'a user had too many connections'
+    WHEN 'limit_backend' THEN 'every backend was full for as long as a client may wait'
+    WHEN 'limit_memory' THEN 'the worker''s memory is used up'
+    ELSE 'requests came faster than allowed'
+  END AS limited,
+  CASE r.reason
+    WHEN 'limit_worker' THEN 'arcusctl tenant show ' || t.name
+    WHEN 'limit_tenant' THEN 'arcusctl tenant set ' || t.name || ' max_connections=N'
+    WHEN 'limit_server' THEN 'arcusctl server set ' || t.name || '/' || s.name || ' max_connections=N'
+    WHEN 'limit_user' THEN 'arcusctl user list -t ' || t.name
+    WHEN 'limit_backend' THEN 'arcusctl backend list ' || t.name || '/' || s.name
+    WHEN 'limit_memory' THEN 'arcusctl tenant set ' || t.name || ' memory_limit_bytes=SIZE'
+    ELSE 'arcusctl server show ' || t.name || '/' || s.name
+  END AS try
+FROM (
+  SELECT server_id, reason, sum(count) AS count, max(last_at) AS last_at
+  FROM server_reason WHERE reason GLOB 'limit_*' OR reason = 'rate_limited'
+  GROUP BY server_id, reason) r
+JOIN server s ON s.id = r.server_id
+JOIN tenant t ON t.id = s.tenant_id
+ORDER BY r.last_at DESC;
+
 CREATE VIEW problems AS
 SELECT 'error' AS level, 'daemon' AS what, 'no daemon keeps this registry, so nothing runs' AS problem,
   'arcusctl run -d' AS try
@@ -237,6 +267,10 @@ UNION ALL
 SELECT 'warning', server, 'backend ' || backend || ' is down' || coalesce(': ' || last_error, ''),
   'arcusctl backend list ' || server
 FROM backends WHERE health = 'down' AND state = 'enabled'
+UNION ALL
+SELECT 'warning', server, 'turns clients away: ' || limited || ' (' || reason || '), ' ||
+  iif(count = 1, 'once', count || ' times') || ' so far, in this minute too', try
+FROM refusals WHERE last_at > strftime('%Y-%m-%dT%H:%M:%fZ', 'now', '-60 seconds')
 UNION ALL
 SELECT 'warning', tenant || '/' || name, 'serves users alone, and the tenant has no user who may log in',
   'arcusctl user add NAME -t ' || tenant
@@ -298,6 +332,7 @@ VALUES
   ('look', 'SELECT * FROM users;', 'who may log in at the proxies'),
   ('look', 'SELECT * FROM certs;', 'certificates, when they expire, and who shows them'),
   ('look', 'SELECT * FROM health;', 'the last health check of each server'),
+  ('look', 'SELECT * FROM refusals;', 'whom limits turned away, and when last'),
   ('look', 'SELECT * FROM traffic;', 'what moves now, per second'),
   ('look', 'SELECT * FROM registry;', 'the five totals'),
   ('look', 'SELECT * FROM changes ORDER BY id DESC LIMIT 20;', 'who changed what, and how'),

@@ -44,7 +44,7 @@ static std::string owner_of(Database& db, const ServerCounts& counts) {
   return st.step() ? st.column<std::string>(0) : std::string{};
 }
 
-static void put_row(Database& db, std::string_view incarnation, const ServerCounts& c) {
+static void put_row(Database& db, std::string_view incarnation, const ServerCounts& c, std::string_view now) {
   const auto n = [](std::uint64_t value) { return static_cast<std::int64_t>(value); };
   db.exec(
       "INSERT INTO server_counter (server_id, incarnation, tenant_id, total_connections, closed_connections, "
@@ -65,9 +65,10 @@ static void put_row(Database& db, std::string_view incarnation, const ServerCoun
       nlohmann::json(c.histogram).dump());
   for (const auto& [reason, count] : c.reasons)
     db.exec(
-        "INSERT INTO server_reason (server_id, incarnation, reason, count) VALUES (?, ?, ?, ?) "
-        "ON CONFLICT (server_id, incarnation, reason) DO UPDATE SET count = excluded.count",
-        c.server_id, incarnation, reason, n(count));
+        "INSERT INTO server_reason (server_id, incarnation, reason, count, last_at) VALUES (?, ?, ?, ?, ?) "
+        "ON CONFLICT (server_id, incarnation, reason) DO UPDATE SET count = excluded.count, "
+        "last_at = iif(excluded.count > count, excluded.last_at, last_at)",
+        c.server_id, incarnation, reason, n(count), now);
 }
 
 bool is_live(Database& db, std::string_view incarnation) {
@@ -77,7 +78,8 @@ bool is_live(Database& db, std::string_view incarnation) {
 
 void put_counts(Database& db, std::string_view incarnation, const std::vector<ServerCounts>& counts) {
   if (!is_live(db, incarnation)) return;
-  for (const ServerCounts& row : counts) put_row(db, incarnation, row);
+  const std::string now = now_text();
+  for (const ServerCounts& row : counts) put_row(db, incarnation, row, now);
 }
 
 static std::vector<std::uint64_t> parse_histogram(const std::string& text) {
@@ -125,11 +127,10 @@ static void fold_server(Database& db, std::string_view server_id, std::string_vi
       "dropped_records = dropped_records + excluded.dropped_records, histogram = excluded.histogram",
       server_id, incarnation, histogram);
   db.exec(
-      "INSERT INTO server_reason (server_id, incarnation, reason, count) SELECT server_id, '', reason, count "
-      "FROM "
-      "server_reason WHERE server_id = ?1 AND incarnation = ?2 ON CONFLICT (server_id, incarnation, reason) "
-      "DO UPDATE SET "
-      "count = count + excluded.count",
+      "INSERT INTO server_reason (server_id, incarnation, reason, count, last_at) "
+      "SELECT server_id, '', reason, count, last_at FROM server_reason WHERE server_id = ?1 AND incarnation "
+      "= ?2 ON CONFLICT (server_id, incarnation, reason) DO UPDATE SET count = count + excluded.count, "
+      "last_at = max(coalesce(last_at, ''), coalesce(excluded.last_at, ''))",
       server_id, incarnation);
   db.exec("DELETE FROM server_reason WHERE server_id = ? AND incarnation = ?", server_id, incarnation);
   db.exec("DELETE FROM server_counter WHERE server_id = ? AND incarnation = ?", server_id, incarnation);

@@ -166,7 +166,7 @@ Turn Client::on_head() {
   const std::size_t end = input_.find("\r\n\r\n");
   if (end == input_.npos) return input_.size() < 16384 ? Turn::moved : fail("an endless head");
   const std::string_view head = std::string_view{input_}.substr(0, end);
-  if (head.size() < 12 || head.substr(9, 3) != "200")
+  if (head.size() < 12 || (head.substr(9, 3) != "200" && !shared_.plan.takes_refusals))
     return fail("answered " + std::string{head.substr(0, 40)});
   const auto length = content_length(head);
   const std::uint64_t got = input_.size() - end - 4;

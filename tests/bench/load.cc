@@ -4,6 +4,7 @@
 //   load run --port PORT --origin PORT [--mode requests|connections|bulk|hold] [--preface
 //   none|connect|socks|hello]
 //            [--connections N] [--seconds S] [--warm-up S] [--rate N] [--tls] [--resume] [--absolute]
+//            [--refused-too]
 //
 // `run` prints a line of JSON for each thing that happened: "begin" and "end" of what is measured, "held"
 // when all idle connections stand, and the "result". tests/bench/table starts it and reads that.
@@ -168,7 +169,8 @@ void Load::go_on(Client& client, Turn turn) {
       break;
   }
   if (shared_.plan.mode == Mode::hold) return client.close();
-  if (shared_.errors > 10'000) std::exit((print_result(1), 0));  // the line is void anyway
+  if (shared_.errors > 10'000 && !shared_.plan.takes_refusals)
+    std::exit((print_result(1), 0));  // the line is void anyway
   client.open();
 }
 

@@ -117,6 +117,8 @@ Plan read_plan(std::span<char* const> args) {
       plan.has_tls = true;
     else if (name == "--resume")
       plan.resumes = true;
+    else if (name == "--refused-too")
+      plan.takes_refusals = true;
     else if (name == "--absolute")
       plan.is_absolute = true;
     else

@@ -35,7 +35,8 @@ struct Plan {
   double rate = 0;  // requests per second; 0: as fast as it goes
   bool has_tls = false;
   bool resumes = false;
-  bool is_absolute = false;  // the request names the whole URI, as a forward proxy wants it
+  bool takes_refusals = false;  // any answer will do, and whoever is turned away comes again
+  bool is_absolute = false;     // the request names the whole URI, as a forward proxy wants it
 
   std::string server_name = "a.test";
   std::vector<Exchange> exchanges;

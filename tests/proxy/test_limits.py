@@ -1,4 +1,5 @@
 """Limits: requests per second, connections of users and backends, memory; live, counted, recorded."""
+import contextlib
 import json
 import os
 import ssl
@@ -195,6 +196,35 @@ def backend_connections(w):
     took = [row["duration_us"] / 1000 for row in records(w, "limit_backend")]
     assert min(took) >= 300 and max(took) <= 430 * w.patience, (min(took), max(took))
     w.figure(f"of 90 requests of 30 clients at 40/s {refused} refused after {min(took):.0f} to {max(took):.0f} ms")
+
+
+@test("what limits refuse shows in problems, status, doctor and view refusals, with what to type; explain names the limits")
+def shown_refusals(w):
+    origin = Origin(echo)
+    port = proxy(w, "tcp", "--backend", origin.address, "--max-connections", "1", "--bandwidth", "1MiB/s")
+    equal(w.query("SELECT * FROM problems"), [])
+    contains(w.ctl("doctor", "limits.refusals").out, "no limit turned anybody away")
+    with connect(port) as one:
+        one.sendall(b"x")
+        equal(one.recv(1), b"x")
+        with contextlib.suppress(ConnectionResetError), connect(port) as other:
+            equal(other.recv(1), b"")
+        until(lambda: counted(w, "limit_server") == 1, 5 * w.patience, "counted")
+        shown = w.ctl("explain", "acme/p", code=1).out
+        contains(shown, "1 of 1 connections", "server: 1.0M/s", "deny: limit_server")
+    [problem] = w.query("SELECT * FROM problems")
+    equal(problem, ["warning", "acme/p", "turns clients away: the server has all its connections (limit_server), once so far, in this minute too",
+                               "arcusctl server set acme/p max_connections=N"])
+    contains(w.ctl("status").out, "turns clients away")
+    contains(w.ctl("doctor", "limits.refusals").out, "acme/p turned clients away within the hour", "arcusctl server set acme/p max_connections=N")
+    # Counted again after the daemon was here twice: the time stays that of the refusal.
+    at = w.value("SELECT last_at FROM refusals")
+    w.ctl("server", "restart", "acme/p")
+    w.wait_status("acme/p", "running")
+    equal(w.value("SELECT count || ' ' || last_at FROM refusals"), f"1 {at}")
+    w.ctl("tenant", "set", "acme", "max_connections=7", "requests_per_second=50")
+    until(lambda: w.value("SELECT conns FROM servers").startswith("0"), 5 * w.patience, "nobody is connected")
+    contains(w.ctl("explain", "acme/p").out, "tenant: 0 of 7 connections, 50 requests/s")
 
 
 @test("limits show and are checked: flags, set with units, sentences for what is out of range, sqlite")
