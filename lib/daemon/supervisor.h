@@ -183,7 +183,7 @@ class Supervisor final : public WorkerEvents {
   // supervisor.cc: workers and writing
   Worker& worker_for(const WorkerSpec& spec);
   WorkerSpec spec_of(const ManagedServer& server) const;
-  bool may_say_more(const Worker& worker);
+  bool may_say_more(const Worker& worker, std::size_t things = 1);
   void take_refusal(const Worker& worker, const registry::Server& server, const wire::Event& event);
   void queue_config(ManagedServer& server);
   void send_configs(Worker& worker, const std::set<std::string>& ids);

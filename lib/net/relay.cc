@@ -94,9 +94,11 @@ void Relay::run() {
   }
 }
 
-/// A reset that no read or write will tell of: that direction is over, or waits for the other side.
+/// A reset that no read or write will tell of: that direction is over, or waits for the other side or its
+/// turn.
 bool Relay::is_lost(const Side& side) noexcept {
-  return side.stream->broken() && (side.finished || !side.backlog.empty() || side.piped() > 0);
+  const bool must_wait = side.throttle != nullptr && side.throttle->is_waiting();
+  return side.stream->broken() && (side.finished || must_wait || !side.backlog.empty() || side.piped() > 0);
 }
 
 Relay::Flow Relay::pump(Side& from, Side& to) {

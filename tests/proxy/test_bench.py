@@ -33,6 +33,16 @@ def one_row(w):
     equal([n for n in os.listdir(w.path("tmp")) if n.startswith("arcus-bench-")], [], "left in the temporary folder")
 
 
+@test("the benchmark of a tenant beside one at its limits prints what it promises", timeout=120, sanitized=False)
+def neighbour(w):
+    w.need("c++", "openssl")
+    done = subprocess.run([os.path.join(ROOT, "tests", "bench", "neighbour"), "--rounds", "1", "--seconds", "0.3", "--window", "0.5", "--as-is"],
+                          text=True, capture_output=True, timeout=100, env={**w.env, "ARCUSCTL": w.binary, "TMPDIR": w.path("tmp")})
+    equal(done.returncode, 0, done.stderr)
+    for what in ("requests per second", "connections", "bandwidth"):
+        matches(done.stdout, rf"^\| {what} \| [1-9]\d+ \| [1-9]\d+ \| \d+\.\d\d \| \d+ \| \S+ \|$")
+
+
 @test("the benchmark refuses rows and subjects that there are not, and says which there are", sanitized=False)
 def unknown(w):
     contains(table(w, "--row", "udp-small", code=2)[1], "no row 'udp-small'", "tcp-small")

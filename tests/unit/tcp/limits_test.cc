@@ -1,7 +1,10 @@
 #include <doctest/doctest.h>
+#include <sys/socket.h>
 
 #include <chrono>
+#include <string>
 #include <thread>
+#include <vector>
 
 #include "tests/unit/runtime/driver.h"
 #include "tests/unit/runtime/peers.h"
@@ -51,6 +54,24 @@ TEST_CASE(
   worker.unlisten("s", 0);
   const auto totals = worker.counters([](const auto& t) { return t.closed_connections == 12; });
   CHECK(totals.closed_connections == 12);
+}
+
+TEST_CASE("worker: clients that reset while they wait for bandwidth are gone at once") {
+  constexpr std::size_t clients = 20;
+  TestWorker worker;
+  Server backend([](int fd) {  // takes all, says nothing
+    for (char byte = 0; ::recv(fd, &byte, 1, 0) == 1;) continue;
+  });
+  const std::uint16_t port =
+      worker.serve_tcp({backend.port()}, [](auto& s) { s.bandwidth_bytes_per_second = 1024; });
+  std::vector<Client> all;
+  for (std::size_t i = 0; i < clients; ++i) all.emplace_back(port).send(std::string(50'000, 'x'));
+  CHECK(worker.counters([](const auto& t) { return t.total_requests == clients; }).bytes_in < 50'000);
+  for (Client& client : all) client.reset();
+  const auto began = std::chrono::steady_clock::now();
+  const auto totals = worker.counters([](const auto& t) { return t.closed_connections == clients; });
+  CHECK(std::chrono::steady_clock::now() - began < std::chrono::seconds(2));
+  CHECK(count_of(totals, Reason::client_closed) == clients);
 }
 
 TEST_CASE("worker: connections over the rate are reset, named rate_limited, and none is lost count of") {
