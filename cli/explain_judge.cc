@@ -154,6 +154,8 @@ std::optional<Step> look_at_limits(const Judges& judges, const Question& questio
     taken = count_text(judges.tenant_connections) + " of " + at_once(tenant.max_connections, "");
   add("server", bounds_text(server.requests_per_second, server.bandwidth_bytes_per_second,
                             at_once(server.max_connections_per_client, " per client")));
+  if (tenant.max_connections_per_client > 0)
+    taken += (taken.empty() ? "" : ", ") + at_once(tenant.max_connections_per_client, " per client");
   add("tenant", bounds_text(tenant.requests_per_second, tenant.bandwidth_bytes_per_second, taken));
   for (const wire::UserConfig& user : tenant.users)
     if (judges.users && user.name == question.user)

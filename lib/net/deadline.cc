@@ -12,7 +12,7 @@ void DeadlineList::arm(Deadline& deadline) noexcept {
   deadline.disarm();
   if (duration_.count() <= 0) return;
   deadline.list_ = this;
-  deadline.at_ = lists_.now_ + duration_;
+  deadline.at_ = lists_.now_ + wait_;
   deadline.previous_ = last_;
   (last_ ? last_->next_ : first_) = &deadline;
   last_ = &deadline;

@@ -1,5 +1,6 @@
 #pragma once
 
+#include <algorithm>
 #include <chrono>
 #include <map>
 #include <memory>
@@ -43,13 +44,20 @@ class Deadline {
 };
 
 /// All armed deadlines of one duration, the earliest first: arming is an append, O(1), by the cached clock.
+/// That is of the begin of a batch of events, so a little is added: whoever arms late in a batch is not
+/// to be told early.
 class DeadlineList {
  public:
   DeadlineList(DeadlineLists& lists, std::chrono::milliseconds duration) noexcept
-      : lists_(lists), duration_(duration) {}
+      : lists_(lists), duration_(duration), wait_(duration + margin(duration)) {}
+
+  /// A 32nd, 20 ms at most.
+  static constexpr std::chrono::microseconds margin(std::chrono::milliseconds duration) noexcept {
+    return std::min<std::chrono::microseconds>(duration, std::chrono::milliseconds{640}) / 32;
+  }
 
   std::chrono::milliseconds duration() const noexcept { return duration_; }
-  /// (Re-)arms for now + duration. A duration of 0 or less means never: disarms.
+  /// (Re-)arms for now + duration and margin. A duration of 0 or less means never: disarms.
   void arm(Deadline& deadline) noexcept;
 
  private:
@@ -59,6 +67,7 @@ class DeadlineList {
 
   DeadlineLists& lists_;
   std::chrono::milliseconds duration_;
+  std::chrono::microseconds wait_;
   Deadline* first_ = nullptr;
   Deadline* last_ = nullptr;
 };

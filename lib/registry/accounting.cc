@@ -130,7 +130,7 @@ static void fold_server(Database& db, std::string_view server_id, std::string_vi
       "INSERT INTO server_reason (server_id, incarnation, reason, count, last_at) "
       "SELECT server_id, '', reason, count, last_at FROM server_reason WHERE server_id = ?1 AND incarnation "
       "= ?2 ON CONFLICT (server_id, incarnation, reason) DO UPDATE SET count = count + excluded.count, "
-      "last_at = max(coalesce(last_at, ''), coalesce(excluded.last_at, ''))",
+      "last_at = nullif(max(coalesce(last_at, ''), coalesce(excluded.last_at, '')), '')",
       server_id, incarnation);
   db.exec("DELETE FROM server_reason WHERE server_id = ? AND incarnation = ?", server_id, incarnation);
   db.exec("DELETE FROM server_counter WHERE server_id = ? AND incarnation = ?", server_id, incarnation);

@@ -15,30 +15,37 @@ static const BackendSet& set_of(const ClientConnection& client, bool parents) no
 BackendChoice::Step BackendChoice::next(ClientConnection& client, bool parents, TurnHandler& handler) {
   slot_.give_back();
   backend_ = nullptr;
-  if (tried_.size() >= max_attempts) {
+  const BackendSet& set = set_of(client, parents);
+  if (line_ && line_ != set.line()) {
+    leave_line();
+    line_.reset();
+    ticket_ = 0;
+  }
+  if (gave_up_ || tried_.size() >= max_attempts) {
+    if (gave_up_) failure_ = Reason::limit_backend;
     leave_line();
     return Step::none;
   }
-  // Nobody overtakes those who wait for the same backends.
-  if (has_turn_ || gave_up_ || set_of(client, parents).waiters().load(std::memory_order_relaxed) == 0) {
-    if (pick(client, parents)) {
-      has_turn_ = false;  // it was for this
-      leave_line();
-      return Step::go;
-    }
-    if (failure_ != Reason::limit_backend || gave_up_) {
-      leave_line();
-      return Step::none;
-    }
+  // Nobody overtakes those who wait for the same backends, but to try one that is down: none of them would.
+  const bool may_look = place_ == Place::called || set.waiters().load(std::memory_order_relaxed) == 0;
+  if (pick(client, parents, !may_look)) {
+    leave_line();
+    return Step::go;
+  }
+  if (may_look && failure_ != Reason::limit_backend) {
+    leave_line();
+    return Step::none;
   }
   return stand_in_line(client, parents, handler);
 }
 
-bool BackendChoice::pick(ClientConnection& client, bool parents) {
+bool BackendChoice::pick(ClientConnection& client, bool parents, bool only_trials) {
   ServerOnThread& server = client.server();
   BackendChooser& chooser = parents ? server.parent_chooser() : server.chooser();
-  backend_ = chooser.pick(set_of(client, parents), tried_, client_key(client.peer().address),
-                          client.thread().now(), failure_);
+  const BackendSet& set = set_of(client, parents);
+  const SteadyTime now = client.thread().now();
+  backend_ = only_trials ? chooser.pick_trial(set, tried_, now)
+                         : chooser.pick(set, tried_, client_key(client.peer().address), now, failure_);
   if (backend_ == nullptr) return false;
   tried_.push_back(chooser.last_index());
   slot_ = server.take_slot(*backend_);
@@ -47,13 +54,13 @@ bool BackendChoice::pick(ClientConnection& client, bool parents) {
 
 BackendChoice::Step BackendChoice::stand_in_line(ClientConnection& client, bool parents,
                                                  TurnHandler& handler) {
-  const std::uint64_t before = ticket_;
   const BackendSet& set = set_of(client, parents);
-  if (has_turn_ && !tried_.empty()) line_->call_next(before);  // who may still go to what this one has tried
-  has_turn_ = false;
+  // Who has tried some, or knows the backends of before a reload, looked at less than those behind it may.
+  const bool sees_less = !tried_.empty() || &client.config() != client.server().config().get();
+  if (place_ == Place::called && sees_less) line_->call_next(ticket_);
+  line_ = set.line();
   thread_ = &client.thread();
   handler_ = &handler;
-  line_ = set.line();
   snapshot_ = client.shared_config();
   waiters_ = &set.waiters();
   waiters_->fetch_add(1, std::memory_order_relaxed);
@@ -63,37 +70,37 @@ BackendChoice::Step BackendChoice::stand_in_line(ClientConnection& client, bool 
         found->second->turn();
     });
   };
-  const WaitingLine::Place place = line_->join(call, before);
+  const WaitingLine::Place place = line_->join(call, ticket_);
+  place_ = Place::in_line;
   ticket_ = place.ticket;
   thread_->in_line().emplace(ticket_, this);
-  if (!place.is_first || !pick(client, parents)) return Step::wait;
+  if (!place.is_first) return Step::wait;
+  const bool found = pick(client, parents);
+  if (!found && failure_ == Reason::limit_backend) return Step::wait;
   leave_line();
-  return Step::go;
+  return found ? Step::go : Step::none;
 }
 
 void BackendChoice::turn() {
   line_->leave(ticket_);
   thread_->in_line().erase(ticket_);
   waiters_->fetch_sub(1, std::memory_order_relaxed);
-  has_turn_ = true;
+  snapshot_.reset();
+  place_ = Place::called;
   handler_->on_turn();
 }
 
 void BackendChoice::leave_line() {
-  if (ticket_ == 0) return;
-  if (!has_turn_ && thread_->in_line().erase(ticket_) > 0) {
+  const Place was = std::exchange(place_, Place::outside);
+  if (was == Place::outside) return;
+  bool called = was == Place::called;
+  if (was == Place::in_line) {
+    thread_->in_line().erase(ticket_);
     waiters_->fetch_sub(1, std::memory_order_relaxed);
-    if (line_->leave(ticket_)) pass_on();
+    called = line_->leave(ticket_);
+    snapshot_.reset();
   }
-  if (has_turn_) pass_on();
-  ticket_ = 0;
-  line_.reset();
-  snapshot_.reset();
-}
-
-void BackendChoice::pass_on() {
-  has_turn_ = false;
-  line_->call_next();
+  if (called) line_->call_next();
 }
 
 void BackendChoice::give_up() {
@@ -103,6 +110,8 @@ void BackendChoice::give_up() {
 
 void BackendChoice::reset() {
   leave_line();
+  line_.reset();
+  ticket_ = 0;
   slot_.give_back();
   tried_.clear();
   backend_ = nullptr;

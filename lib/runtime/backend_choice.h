@@ -44,12 +44,12 @@ class BackendChoice {
   /// As new.
   void reset();
 
-  bool is_waiting() const noexcept { return ticket_ != 0 && !has_turn_; }
+  bool is_waiting() const noexcept { return place_ == Place::in_line; }
   /// Of the connection's snapshot.
   const Backend* backend() const noexcept { return backend_; }
   /// Where it stands in its set.
   std::size_t index() const noexcept { return tried_.back(); }
-  bool has_tried() const noexcept { return !tried_.empty(); }
+  std::size_t attempts() const noexcept { return tried_.size(); }
   /// Whether another one may be asked after this one.
   bool may_go_on(const BackendSet& set) const noexcept;
   /// no_backend or limit_backend.
@@ -61,22 +61,27 @@ class BackendChoice {
   void turn();
 
  private:
-  bool pick(ClientConnection& client, bool parents);
+  enum class Place : std::uint8_t {
+    outside,
+    in_line,
+    called,  ///< and not yet looked
+  };
+
+  bool pick(ClientConnection& client, bool parents, bool only_trials = false);
   Step stand_in_line(ClientConnection& client, bool parents, TurnHandler& handler);
+  /// Whoever was called, for whatever came of it, calls the next: there may be room for several.
   void leave_line();
-  /// What it was called for is somebody else's.
-  void pass_on();
 
   std::vector<std::size_t> tried_;  ///< by index
   const Backend* backend_ = nullptr;
   BackendSlot slot_;
-  DataThread* thread_ = nullptr;  ///< while it has a ticket, as all that follows
+  std::shared_ptr<WaitingLine> line_;  ///< where `ticket_` counts; null = it never waited
+  std::uint64_t ticket_ = 0;           ///< kept: who comes back stands where it stood
+  DataThread* thread_ = nullptr;       ///< while in line, as the three that follow
   TurnHandler* handler_ = nullptr;
-  std::shared_ptr<WaitingLine> line_;
   std::shared_ptr<const ServerConfig> snapshot_;  ///< keeps `waiters_`
   std::atomic<std::int64_t>* waiters_ = nullptr;
-  std::uint64_t ticket_ = 0;
-  bool has_turn_ = false;  ///< called, and not yet used
+  Place place_ = Place::outside;
   bool gave_up_ = false;
   Reason failure_ = Reason::no_backend;
 };

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <utility>
 
 #include "lib/net/proxy_header.h"
@@ -71,15 +72,17 @@ class HealthChecks::Check final : public Retired,
       : owner_(owner),
         config_(std::move(config)),
         backend_(&backend),
-        link_(link_for_check(*config_, backend)),
         connector_(owner.thread_.net(), *this) {}
 
   SteadyTime due() const noexcept { return due_; }
   void set_due(SteadyTime due) noexcept { due_ = due; }
-  bool is_of(const Backend& backend) const noexcept { return backend.health == backend_->health; }
   bool is_running() const noexcept { return running_; }
+  const BackendHealth* health() const noexcept { return backend_->health.get(); }
   /// Goes on where `other` ends: no later than `latest`, at once when somebody waits for it.
   void follow(Check& other, SteadyTime now, SteadyTime latest) {
+    if (other.link_ && other.config_->wire.health_type == config_->wire.health_type &&
+        links_alike(other.backend_->spec, backend_->spec))
+      link_ = other.link_;
     ok_in_row_ = other.ok_in_row_;
     failed_in_row_ = other.failed_in_row_;
     rounds_ = std::move(other.rounds_);
@@ -107,8 +110,8 @@ class HealthChecks::Check final : public Retired,
 
   HealthChecks& owner_;
   std::shared_ptr<const ServerConfig> config_;
-  const Backend* backend_;  ///< of config_
-  std::shared_ptr<const BackendLink> link_;
+  const Backend* backend_;                                  ///< of config_
+  std::optional<std::shared_ptr<const BackendLink>> link_;  ///< made at the first start
   Connector connector_;
   Stream stream_;
   std::string output_;  ///< not yet taken by the stream
@@ -125,6 +128,7 @@ class HealthChecks::Check final : public Retired,
 
 void HealthChecks::Check::start() {
   if (running_) return;
+  if (!link_) link_ = link_for_check(*config_, *backend_);
   running_ = true;
   DataThread& thread = owner_.thread_;
   began_ = thread.now();
@@ -136,7 +140,7 @@ void HealthChecks::Check::start() {
        .port = backend_->spec.port,
        .timeout = timeout,
        .source = source.empty() ? std::nullopt : IpAddress::parse(source),
-       .link = link_,
+       .link = *link_,
        .proxy_header = config_->proxy_out == 0 ? "" : write_local_proxy_header(config_->proxy_out)});
 }
 
@@ -255,6 +259,8 @@ milliseconds HealthChecks::jittered(milliseconds interval) noexcept {
 void HealthChecks::watch(std::shared_ptr<const ServerConfig> config) {
   Checks& old = checks_[config->number];
   Checks next;
+  std::unordered_map<const BackendHealth*, Check*> known;
+  for (const auto& check : old) known.emplace(check->health(), check.get());
   // The first look is soon, but not at all of them at the same moment.
   const SteadyTime now = thread_.now();
   if (config->wire.health_type != "none")
@@ -263,9 +269,8 @@ void HealthChecks::watch(std::shared_ptr<const ServerConfig> config) {
         if (backend.spec.admin_state == AdminState::disabled) continue;
         auto check = std::make_unique<Check>(*this, config, backend);
         check->set_due(now + jittered(milliseconds{200}) - milliseconds{150});
-        for (const auto& known : old)
-          if (known->is_of(backend))
-            check->follow(*known, now, now + jittered(milliseconds{config->wire.health_interval_ms}));
+        if (const auto found = known.find(backend.health.get()); found != known.end())
+          check->follow(*found->second, now, now + jittered(milliseconds{config->wire.health_interval_ms}));
         next.push_back(std::move(check));
       }
   std::swap(old, next);

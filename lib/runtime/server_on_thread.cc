@@ -113,6 +113,7 @@ void ServerOnThread::refuse(ClientConnection connection, Reason reason) {
 void ServerOnThread::set_config(std::shared_ptr<const ServerConfig> config, wire::CounterSlot& counters) {
   config_ = std::move(config);
   counters_ = &counters;
+  for (const auto& set : {config_->backends, config_->parents}) set->line()->call_all();
   handler_->on_config();
   for_each_session([](Session& session) { session.on_config(); });
 }

@@ -1,11 +1,19 @@
 #include "lib/runtime/upstream_dial.h"
 
+#include <algorithm>
 #include <utility>
 
 #include "lib/net/proxy_header.h"
 #include "lib/runtime/thread.h"
 
 namespace arcus {
+
+static constexpr int most_tried = static_cast<int>(BackendChoice::max_attempts);
+
+std::chrono::milliseconds attempt_timeout(const ServerConfig& config, bool may_go_on) noexcept {
+  const std::chrono::milliseconds all = config.connection_timeout();
+  return may_go_on ? std::max(all / most_tried, std::chrono::milliseconds{1}) : all;
+}
 
 static std::optional<IpAddress> source_of(const ServerConfig& config) {
   const std::string& text = config.tenant->egress_addr;
@@ -69,28 +77,31 @@ void UpstreamDial::start_to_target(std::string_view host, std::uint16_t port) {
   through_parents_ = true;
   host_ = host;
   port_ = port;
-  begin();
-}
-
-void UpstreamDial::start_to_backend() { begin(); }
-
-void UpstreamDial::begin() {
-  client_.thread().deadlines().of(client_.config().connection_timeout()).arm(total_);
   step(true);
 }
 
-/// To the next one, when there is one; `is_first` = inside begin(), which must return before it reports.
+void UpstreamDial::start_to_backend() { step(true); }
+
+void UpstreamDial::on_turn() {
+  if (choice_.attempts() == 0) client_.renew_config();  // perhaps it was called for what that changed
+  step(false);
+}
+
+/// To the next one, when there is one; `is_first` = inside start, which must return before it reports.
 void UpstreamDial::step(bool is_first) {
+  DeadlineList& timeout = client_.thread().deadlines().of(client_.config().connection_timeout());
   switch (choice_.next(client_, through_parents_, *this)) {
     case BackendChoice::Step::go:
+      if (choice_.attempts() == 1) timeout.arm(total_);
       return attempt();
     case BackendChoice::Step::wait:
+      if (!total_.is_armed()) timeout.arm(total_);
       return;
     case BackendChoice::Step::none:
       break;
   }
   total_.disarm();
-  const Reason reason = choice_.has_tried() ? last_failure_ : choice_.failure();
+  const Reason reason = choice_.attempts() == 0 ? choice_.failure() : last_failure_;
   return is_first ? connector_.fail_later(reason) : handler_.on_dial_failed(reason);
 }
 
@@ -98,8 +109,9 @@ void UpstreamDial::step(bool is_first) {
 void UpstreamDial::attempt() {
   const ServerConfig& config = client_.config();
   const bool more = choice_.may_go_on(through_parents_ ? *config.parents : *config.backends);
-  const auto timeout = config.connection_timeout() / (more ? 3 : 1);
+  const auto timeout = attempt_timeout(config, more);
   const Backend& backend = *choice_.backend();
+  attempted_at_ = client_.thread().now();
   connector_.start(through_parents_ ? to_target(client_, host_, port_, &backend, timeout)
                                     : to_backend(client_, backend, timeout));
 }
@@ -127,9 +139,12 @@ void UpstreamDial::on_dial_failed(Reason reason) {
 
 void UpstreamDial::on_deadline(Deadline&) {
   Reason reason = Reason::connect_timeout;
-  if (choice_.is_waiting()) reason = choice_.has_tried() ? last_failure_ : Reason::limit_backend;
+  if (choice_.is_waiting()) reason = choice_.attempts() == 0 ? Reason::limit_backend : last_failure_;
   connector_.stop();
-  if (const Backend* backend = choice_.backend()) client_.server().note_connect(*backend, reason);
+  const Backend* backend = choice_.backend();
+  const bool had_time =
+      client_.thread().now() - attempted_at_ >= client_.config().connection_timeout() / most_tried;
+  if (backend != nullptr && had_time) client_.server().note_connect(*backend, reason);
   choice_.reset();
   handler_.on_dial_failed(reason);
 }

@@ -12,6 +12,9 @@
 
 namespace arcus {
 
+/// How long one attempt may take: a third of connection_timeout while another backend could be tried after
+/// it.
+std::chrono::milliseconds attempt_timeout(const ServerConfig& config, bool may_go_on) noexcept;
 /// What to ask a Connector for to reach one of the server's own backends for `client`.
 ConnectRequest to_backend(const ClientConnection& client, const Backend& backend,
                           std::chrono::milliseconds timeout);
@@ -21,8 +24,8 @@ ConnectRequest to_target(const ClientConnection& client, std::string_view host, 
 
 /// The way of one client to its upstream: to a target directly; to one of the server's backends, or through
 /// one of its parent proxies to a target, the next one when one fails, waiting in line while all are full;
-/// all within connection_timeout. Reports as a Connector does; of parents, which the operator chose,
-/// on_address hears nothing.
+/// at most connection_timeout; then the same once more for all attempts together. Reports as a Connector
+/// does; of parents, which the operator chose, on_address hears nothing.
 class UpstreamDial final : private DialHandler, private DeadlineHandler, private TurnHandler {
  public:
   /// Both must outlive it.
@@ -51,8 +54,7 @@ class UpstreamDial final : private DialHandler, private DeadlineHandler, private
   void on_dialed(Stream stream, const Endpoint& address, bool reused) override;
   void on_dial_failed(Reason reason) override;
   void on_deadline(Deadline& deadline) override;
-  void on_turn() override { step(false); }
-  void begin();
+  void on_turn() override;
   void step(bool is_first);
   void attempt();
 
@@ -60,7 +62,8 @@ class UpstreamDial final : private DialHandler, private DeadlineHandler, private
   DialHandler& handler_;
   Connector connector_;
   BackendChoice choice_;
-  Deadline total_{*this};
+  Deadline total_{*this};  ///< of the wait, then of all attempts together
+  SteadyTime attempted_at_;
   std::string host_;
   std::uint16_t port_ = 0;
   bool through_parents_ = false;

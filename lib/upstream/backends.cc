@@ -44,7 +44,7 @@ static bool keeps_health(const BackendSpec& spec, const Backend* old) noexcept {
   return old && old->spec.host == spec.host && old->spec.port == spec.port;
 }
 
-static bool links_alike(const BackendSpec& a, const BackendSpec& b) noexcept {
+bool links_alike(const BackendSpec& a, const BackendSpec& b) noexcept {
   return a.host == b.host && a.role == b.role && a.tls == b.tls && a.tls_verify == b.tls_verify &&
          a.tls_server_name == b.tls_server_name && a.tls_ca_pem == b.tls_ca_pem &&
          a.user_name == b.user_name && a.password == b.password;
@@ -157,6 +157,17 @@ const Backend* BackendChooser::pick(const BackendSet& set, const std::vector<std
   }
   reason = has_full ? Reason::limit_backend : Reason::no_backend;
   return nullptr;
+}
+
+const Backend* BackendChooser::pick_trial(const BackendSet& set, const std::vector<std::size_t>& tried,
+                                          SteadyTime now) {
+  const Roster& roster = set.first_choice();
+  if (roster.members.empty()) return nullptr;
+  const std::uint32_t trial =
+      find_trial({.roster = roster, .tried = tried, .key = 0, .now = now, .random = random_});
+  if (trial == nobody) return nullptr;
+  last_ = roster.members[trial].index;
+  return &set.all()[last_];
 }
 
 Left BackendChooser::choose(const Balancer& balancer, const Query& query) {

@@ -49,6 +49,9 @@ struct Backend {
   std::shared_ptr<const BackendLink> link;  ///< null = plain TCP
 };
 
+/// True when both are spoken to in the same way: a link of one serves the other.
+bool links_alike(const BackendSpec& a, const BackendSpec& b) noexcept;
+
 /// The backends of one server snapshot; immutable but for their health.
 class BackendSet {
  public:
@@ -107,6 +110,8 @@ class BackendChooser {
   /// Nothing and `reason` = no_backend or limit_backend when none is left. `tried` holds indexes of `set`.
   const Backend* pick(const BackendSet& set, const std::vector<std::size_t>& tried, std::uint64_t client_key,
                       SteadyTime now, Reason& reason);
+  /// One that is down and due for a trial, or nothing.
+  const Backend* pick_trial(const BackendSet& set, const std::vector<std::size_t>& tried, SteadyTime now);
   /// Where in the set the last pick stands.
   std::size_t last_index() const noexcept { return last_; }
 

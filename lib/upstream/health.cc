@@ -48,7 +48,9 @@ bool BackendHealth::note_failure(SteadyTime now) noexcept {
   next_trial_.store(nanoseconds(now + retry), std::memory_order_relaxed);
   const int before = failures_.fetch_add(1, std::memory_order_relaxed);
   if (before + 1 < fall_.load(std::memory_order_relaxed)) return false;
-  return !down_.exchange(true, std::memory_order_relaxed);
+  const bool went_down = !down_.exchange(true, std::memory_order_relaxed);
+  if (went_down && line_ != nullptr) line_->call_all();  // perhaps there is nobody left to wait for
+  return went_down;
 }
 
 void BackendHealth::set_down(SteadyTime now) noexcept {

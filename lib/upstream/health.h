@@ -42,7 +42,8 @@ class BackendHealth {
   /// How much of its weight counts now: 1 to whole_share, less than that only in its slow start.
   int share(SteadyTime now) const noexcept;
 
-  /// Who is called when a unit is given back, or when it comes up; may be null. Must outlive this.
+  /// Who is called when a unit is given back, or when it comes up or goes down; may be null. Must outlive
+  /// this.
   void set_line(WaitingLine* line) noexcept { line_ = line; }
   /// One connection less, and whoever waits for one is called.
   void give_back() noexcept;

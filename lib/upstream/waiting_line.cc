@@ -44,6 +44,7 @@ void WaitingLine::call_next(std::uint64_t after) {
 }
 
 void WaitingLine::call_all() {
+  if (uncalled_.load(std::memory_order_seq_cst) == 0) return;
   const std::lock_guard lock(mutex_);
   for (auto& [ticket, waiting] : all_) {
     if (std::exchange(waiting.called, true)) continue;

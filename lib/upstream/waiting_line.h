@@ -9,10 +9,11 @@
 namespace arcus {
 
 /// Clients of one server for whom every backend was full, in the order of coming, over all threads and
-/// reloads. Each connection that ends calls one of them, who then picks again. Safe from any thread.
+/// reloads. Each connection that ends calls one of them, who then looks again. Safe from any thread.
 ///
-/// Nobody is forgotten: whoever joins as the first must look for room once more, since what ended just before
-/// called nobody; whoever was called and has no use for it calls the next.
+/// Nobody is forgotten as long as whoever joins as the first looks for room once more, since what ended just
+/// before called nobody; and whoever was called and found a place, or has no use for one, calls the next,
+/// since of several that ended at once some found nobody to call.
 class WaitingLine {
  public:
   /// Told that it is that ticket's turn: with the line locked, so only to pass it on.
@@ -28,7 +29,7 @@ class WaitingLine {
   bool leave(std::uint64_t ticket);
   /// Calls the first behind `after` who has not been called yet, if there is one.
   void call_next(std::uint64_t after = 0);
-  /// There may be room for many: everybody is called.
+  /// There may be room for many, or none any more: everybody is called. Cheap when nobody waits.
   void call_all();
   /// After a unit was given back: cheap when nobody waits.
   void unit_freed() {

@@ -59,7 +59,8 @@ void Exchange::reset(NetContext& net) noexcept {
   guarded = reusable = retried = reused = false;
   denied_range = nullptr;
   choice.reset();
-  queued = false;
+  queued = brief_dial = false;
+  dial_failure = Reason::ok;
   backend = nullptr;
   link.reset();
   trouble.clear();

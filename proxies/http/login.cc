@@ -53,7 +53,7 @@ bool HttpSession::identify_by_certificate() {
 /// True when the request may go on. Else it was answered, or waits in client_in_ to be looked at again.
 bool HttpSession::identify(const RequestHead& head, std::string_view rest) {
   if (connection_.config().users_by_certificate) return identify_by_certificate();
-  if (exchange_->queued) return true;
+  if (exchange_->queued && login_ && login_->identity() != nullptr) return true;  // judged when it came
   if (const Reason refused = std::exchange(refused_login_, Reason::ok); refused != Reason::ok)
     return ask_for_credentials(refused);
   const FieldId id = config().reverse ? FieldId::authorization : FieldId::proxy_authorization;

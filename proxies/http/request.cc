@@ -39,6 +39,7 @@ bool HttpSession::begin(const RequestHead& head, std::string_view rest) {
     client_in_.keep(rest);
     return true;
   }
+  if (exchange.queued && exchange.backend == nullptr) exchange.choice.give_up();  // it goes elsewhere now
   return dispatch(head, rest);
 }
 
@@ -119,10 +120,9 @@ bool HttpSession::admit_backend() {
       break;
   }
   phase_ = Phase::queue;
-  if (std::exchange(exchange_->queued, true)) return false;
-  const auto timeout = connection_.config().connection_timeout();
-  exchange_->dial_until = connection_.thread().now() + timeout;
-  connection_.thread().deadlines().of(timeout).arm(deadline_);
+  exchange_->queued = true;
+  if (!deadline_.is_armed())
+    connection_.thread().deadlines().of(connection_.config().connection_timeout()).arm(deadline_);
   return false;
 }
 

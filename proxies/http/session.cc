@@ -140,7 +140,7 @@ void HttpSession::on_deadline(Deadline&) {
   Exchange& exchange = *exchange_;
   if (phase_ == Phase::dialing) {
     exchange.choice.give_up();
-    reply(503, Reason::limit_backend);
+    reply(status_of(exchange.dial_failure), exchange.dial_failure);
     return run();
   }
   if (phase_ != Phase::exchange) return;

@@ -110,7 +110,7 @@ class HttpSession final : public Session,
   bool may_pool() const noexcept { return connection_.config().proxy_out == 0 || exchange_->has_parent(); }
   BackendChoice::Step choose_backend();
   void on_turn() override;
-  void try_another(Reason failure);
+  void try_another();
   Stream take_kept();
   Stream take_pinned();
   Stream take_kept(const Endpoint& address);

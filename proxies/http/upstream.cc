@@ -71,24 +71,25 @@ BackendChoice::Step HttpSession::choose_backend() {
 /// Room at a backend, perhaps.
 void HttpSession::on_turn() {
   if (phase_ == Phase::queue) return resume_head();
-  try_another(Reason::limit_backend);
+  try_another();
 }
 
-/// After `failure` of the last backend: goes to the next one, waits for it, or says what happened.
-void HttpSession::try_another(Reason failure) {
+/// One has failed: goes to the next one, waits for it, or says what happened.
+void HttpSession::try_another() {
+  Exchange& exchange = *exchange_;
+  DataThread& thread = connection_.thread();
+  if (exchange.dial_until && thread.now() >= *exchange.dial_until) exchange.choice.give_up();
   switch (choose_backend()) {
     case BackendChoice::Step::go:
       return dial();
     case BackendChoice::Step::wait:
-      // Two attempts had two thirds of the time at most.
-      return connection_.thread()
-          .deadlines()
-          .of(connection_.config().connection_timeout() / 3)
-          .arm(deadline_);
+      if (!deadline_.is_armed())
+        thread.deadlines().of(attempt_timeout(connection_.config(), true)).arm(deadline_);
+      return;
     case BackendChoice::Step::none:
       break;
   }
-  reply(status_of(failure), failure);
+  reply(status_of(exchange.dial_failure), exchange.dial_failure);
   run();
 }
 
@@ -154,8 +155,8 @@ void HttpSession::dial() {
   const SteadyTime now = connection_.thread().now();
   if (!exchange.dial_until) exchange.dial_until = now + server.connection_timeout();
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(*exchange.dial_until - now);
-  const auto timeout =
-      std::max(std::chrono::milliseconds{1}, std::min(left, server.connection_timeout() / (more ? 3 : 1)));
+  const auto timeout = std::max(std::chrono::milliseconds{1}, std::min(left, attempt_timeout(server, more)));
+  exchange.brief_dial = timeout < attempt_timeout(server, true);
   if (exchange.backend != nullptr && !exchange.has_parent())
     return exchange.dialer->start(to_backend(connection_, *exchange.backend, timeout));
   ConnectRequest request = to_target(connection_, exchange.host, exchange.port, exchange.backend, timeout);
@@ -209,9 +210,11 @@ void HttpSession::on_dial_failed(Reason reason) {
   exchange.trouble = exchange.dialer->detail();
   exchange.dialer.reset();
   if (exchange.backend != nullptr) {
-    connection_.server().note_connect(*exchange.backend, parent_works ? Reason::ok : reason);
+    if (!exchange.brief_dial || reason != Reason::connect_timeout)
+      connection_.server().note_connect(*exchange.backend, parent_works ? Reason::ok : reason);
     exchange.slot.give_back();
-    if (!parent_works) return try_another(reason);
+    exchange.dial_failure = reason;
+    if (!parent_works) return try_another();
   }
   reply(status_of(reason), reason);
   run();

@@ -3,6 +3,9 @@
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
 
+#include <chrono>
+#include <thread>
+
 #include "lib/base/log.h"
 #include "tests/unit/net/loop.h"
 
@@ -155,7 +158,7 @@ TEST_CASE("deadline: lists fire in order, never early; arming again moves, disar
   brief.arm(one);
   brief.arm(two);
   loop.deadlines.of(10ms).arm(three);
-  CHECK(loop.deadlines.earliest() == start + 10ms);
+  CHECK(loop.deadlines.earliest() == start + 10ms + DeadlineList::margin(10ms));
   three.disarm();
   {
     Deadline temporary(c);
@@ -167,6 +170,28 @@ TEST_CASE("deadline: lists fire in order, never early; arming again moves, disar
   CHECK_FALSE(c.fired_at);
   CHECK_FALSE(one.is_armed());
   CHECK(loop.deadlines.earliest() == SteadyTime::max());
+}
+
+TEST_CASE("deadline: what is armed late in a batch is not early") {
+  CHECK(DeadlineList::margin(320ms) == 10ms);
+  CHECK(DeadlineList::margin(640ms) == 20ms);
+  CHECK(DeadlineList::margin(3'600'000ms) == 20ms);
+  Loop loop;
+  struct Clock final : DeadlineHandler {
+    void on_deadline(Deadline&) override { at = std::chrono::steady_clock::now(); }
+    SteadyTime at;
+  };
+  Clock clock;
+  Deadline one(clock);
+  SteadyTime armed;
+  Task task([&] {  // others had their turn before it
+    std::this_thread::sleep_for(9ms);
+    armed = std::chrono::steady_clock::now();
+    loop.deadlines.of(320ms).arm(one);
+  });
+  loop.poller.defer(task);
+  CHECK(loop.until([&] { return clock.at != SteadyTime{}; }));
+  CHECK(clock.at - armed >= 320ms);
 }
 
 TEST_CASE("deadline: a moved head leaves the others their time, and zero means never") {

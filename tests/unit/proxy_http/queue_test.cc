@@ -119,6 +119,31 @@ TEST_CASE("queue: a rule that tightens while a request waits holds for it, and i
   CHECK(read_answer(three).status == 200);
 }
 
+TEST_CASE("queue: users who begin to be asked for while a request waits are asked for") {
+  SlowOrigin slow;
+  HttpWorker proxy(one_at_a_time(slow.origin.port(), 10'000));
+  Client one(proxy.port()), two(proxy.port()), three(proxy.port());
+  one.send(plain);
+  std::this_thread::sleep_for(50ms);
+  two.send(plain);
+  std::this_thread::sleep_for(50ms);
+  three.send("GET /x HTTP/1.1\r\nHost: shop.test\r\nAuthorization: Basic Ym9iOmdlaGVpbQ==\r\n\r\n");
+  std::this_thread::sleep_for(50ms);
+  proxy.worker().put_tenant(
+      {.id = "t",
+       .name = "acme",
+       .users = {{.name = "bob",
+                  .password_hash = "$5$rounds=1000$saltsalt$TWdBOWiYhmVJkQgbrDSNb2rxBkKSiutz24Rm5ti0vID"}}});
+  wire::ServerConfig config = proxy.config();
+  ++config.generation;
+  config.auth = "basic";
+  CHECK(proxy.worker().put(config).error.empty());
+  slow.open();
+  CHECK(read_answer(one).status == 200);
+  CHECK(read_answer(two).status == 401);
+  CHECK(read_answer(three).status == 200);
+}
+
 TEST_CASE("queue: through a parent proxy that is full") {
   SlowOrigin parent;
   HttpWorker proxy([&](wire::ServerConfig& config) {

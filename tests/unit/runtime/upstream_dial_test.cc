@@ -1,8 +1,11 @@
 #include <doctest/doctest.h>
 #include <sys/socket.h>
 
+#include <atomic>
 #include <chrono>
 #include <string>
+#include <thread>
+#include <vector>
 
 #include "tests/unit/runtime/driver.h"
 #include "tests/unit/runtime/peers.h"
@@ -16,12 +19,16 @@ namespace {
 
 /// A socks server whose clients go through these parents, in order.
 struct Dialer {
-  explicit Dialer(const std::vector<std::uint16_t>& parents, std::int64_t timeout_ms = 5'000) {
+  explicit Dialer(const std::vector<std::uint16_t>& parents, std::int64_t timeout_ms = 5'000,
+                  std::int64_t max_connections = 0) {
     wire::ServerConfig config = worker.tcp_config(parents);
     config.type = "socks";
     config.lb = "failover";
     config.connection_timeout_ms = timeout_ms;
-    for (wire::BackendConfig& backend : config.backends) backend.role = "parent_http";
+    for (wire::BackendConfig& backend : config.backends) {
+      backend.role = "parent_http";
+      backend.max_connections = max_connections;
+    }
     config.rules = {{.number = 10, .allow = false, .host = "*.bad.test"}};
     if (const wire::Ack ack = worker.put(config); !ack.error.empty()) throw std::runtime_error(ack.error);
     port = worker.listen(config.id);
@@ -87,6 +94,31 @@ TEST_CASE("upstream dial: parents that say nothing are given up within connectio
   const auto took = std::chrono::steady_clock::now() - start;
   CHECK(took >= 280ms);
   CHECK(took < 3s);
+}
+
+TEST_CASE("upstream dial: a parent that is always full serves what it can, and is not taken for being down") {
+  Server slow([](int fd) {
+    std::this_thread::sleep_for(40ms);
+    parent("HTTP/1.1 200 OK\r\n\r\n")(fd);
+  });
+  Dialer rig({slow.port()}, 300, 1);
+  std::atomic<int> served{0}, refused{0};
+  std::vector<std::jthread> clients;
+  const auto until = std::chrono::steady_clock::now() + 2s;
+  for (int i = 0; i < 30; ++i)
+    clients.emplace_back([&] {
+      while (std::chrono::steady_clock::now() < until) {
+        Client client(rig.port);
+        (rig.ask(client) == 0 ? served : refused) += 1;
+      }
+    });
+  clients.clear();
+  CHECK(served > 20);
+  CHECK(refused > 20);
+  const auto totals = rig.worker.counters([&](const auto& t) {
+    return count_of(t, Reason::limit_backend) == static_cast<std::uint64_t>(refused);
+  });
+  CHECK(count_of(totals, Reason::limit_backend) == static_cast<std::uint64_t>(refused));
 }
 
 TEST_CASE("upstream dial: none is left, or a rule of names forbids") {

@@ -1,7 +1,11 @@
 #include <doctest/doctest.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
 
+#include <array>
 #include <atomic>
 #include <chrono>
+#include <csignal>
 #include <functional>
 #include <string>
 #include <thread>
@@ -35,6 +39,24 @@ struct Queue {
   TestWorker worker;
   wire::ServerConfig config;
   std::uint16_t port = 0;
+};
+
+/// A port that lets nobody in: connects are never answered.
+struct Hole {
+  Hole() : listening(listen_anywhere(port)) {
+    ::listen(listening.get(), 0);
+    for (UniqueFd& filler : fillers) {
+      filler = UniqueFd(::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
+      sockaddr_in to{};
+      to.sin_family = AF_INET;
+      to.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+      to.sin_port = htons(port);
+      static_cast<void>(::connect(filler.get(), reinterpret_cast<sockaddr*>(&to), sizeof to));
+    }
+  }
+  std::uint16_t port = 0;
+  UniqueFd listening;
+  std::array<UniqueFd, 4> fillers;
 };
 
 }  // namespace
@@ -90,25 +112,72 @@ TEST_CASE("queue: who leaves the line is no hindrance to those behind it") {
   CHECK(count_of(totals, Reason::client_closed) == 3);
 }
 
-TEST_CASE("queue: a raised limit and a new backend serve newcomers at once") {
+TEST_CASE("queue: a raised limit and a new backend are for those who wait, a drained one for nobody") {
   Queue queue;
   Client one(queue.port);
   CHECK(one.receive(2) == "hi");
-  Client waits(queue.port);
-  CHECK(waits.quiet_for(50ms));
-  queue.change([](auto& config) { config.backends[0].max_connections = 2; });
   Client two(queue.port);
+  CHECK(two.quiet_for(50ms));
+  queue.change([](auto& config) { config.backends[0].max_connections = 2; });
   CHECK(two.receive(2) == "hi");
+  Client three(queue.port);
+  CHECK(three.quiet_for(50ms));
   Server other(echo("ho"));
   queue.change([&](auto& config) {
-    config.backends.push_back({.id = "b2", .host = "127.0.0.1", .port = other.port()});
+    config.backends.push_back({.id = "b2", .host = "127.0.0.1", .port = other.port(), .max_connections = 1});
   });
-  Client three(queue.port);
   CHECK(three.receive(2) == "ho");
-  CHECK(waits.quiet_for(50ms));
+  Client four(queue.port);
+  CHECK(four.quiet_for(50ms));
+  queue.change([](auto& config) { config.backends[0].admin_state = "drain"; });
   one.close();
-  two.close();
-  CHECK(waits.receive(2) == "hi");
+  CHECK(four.quiet_for(150ms));
+  three.close();
+  CHECK(four.receive(2) == "ho");
+}
+
+TEST_CASE("queue: of several units that are freed at once none stays idle") {
+  for (int round = 0; round < 5; ++round) {
+    Queue queue;
+    queue.change([](auto& config) { config.backends[0].max_connections = 2; });
+    Client one(queue.port), two(queue.port);
+    CHECK(one.receive(2) == "hi");
+    CHECK(two.receive(2) == "hi");
+    Client three(queue.port);
+    CHECK(three.quiet_for(50ms));
+    ::kill(queue.worker.pid(), SIGSTOP);  // what follows comes in one batch of events
+    one.reset();
+    two.reset();
+    Client four(queue.port);
+    ::kill(queue.worker.pid(), SIGCONT);
+    CHECK(three.receive(2) == "hi");
+    CHECK(four.receive(2) == "hi");
+  }
+}
+
+TEST_CASE("queue: a client that tries a backend that is down holds up nobody") {
+  Hole hole;
+  Queue queue(9'000);
+  queue.change([&](auto& config) {
+    config.backends.push_back({.id = "hole", .host = "127.0.0.1", .port = hole.port, .state = "down"});
+  });
+  std::atomic<bool> ends{false};
+  std::atomic<int> served{0};
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 8; ++i)
+    threads.emplace_back([&] {
+      while (!ends) {
+        Client client(queue.port);
+        served += client.receive(2) == "hi";
+        std::this_thread::sleep_for(3ms);  // so that there is always a line
+      }
+    });
+  for (int quarter = 0; quarter < 12; ++quarter) {  // trials are 2 s apart
+    const int before = served;
+    std::this_thread::sleep_for(250ms);
+    CHECK(served > before);
+  }
+  ends = true;
 }
 
 TEST_CASE("queue: a server that is stopped ends those who wait") {

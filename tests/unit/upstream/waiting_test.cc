@@ -62,7 +62,7 @@ TEST_CASE("waiting line: nobody is first while someone called stands before it")
   line.leave(a.ticket);
 }
 
-TEST_CASE("waiting line: a unit given back calls, and so does a backend that comes up") {
+TEST_CASE("waiting line: a unit given back calls one, a backend that goes down or comes up everybody") {
   Pool pool("round_robin", specs_of({1, 1}));
   std::vector<std::uint64_t> calls;
   const auto join = [&] { pool.set.line()->join([&](std::uint64_t ticket) { calls.push_back(ticket); }); };
@@ -70,9 +70,10 @@ TEST_CASE("waiting line: a unit given back calls, and so does a backend that com
   { const BackendSlot slot(pool.set.all()[1].health); }
   CHECK(calls.size() == 1);
   for (int i = 0; i < 3; ++i) pool.health(0).note_failure(pool.now);
-  CHECK(calls.size() == 1);
-  pool.health(0).note_success(pool.now);
   CHECK(calls.size() == 3);
+  for (int i = 0; i < 2; ++i) join();
+  pool.health(0).note_success(pool.now);
+  CHECK(calls.size() == 5);
   const BackendSet next(specs_of({1, 1}), "round_robin", &pool.set);
   CHECK(next.line() == pool.set.line());
 }
