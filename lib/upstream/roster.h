@@ -22,7 +22,8 @@ struct Member {
 
   bool operator==(const Member&) const = default;
 
-  bool is_full() const noexcept { return health->active.load(std::memory_order_relaxed) >= most; }
+  /// In one order with WaitingLine: whoever joins and then looks sees the unit that called nobody.
+  bool is_full() const noexcept { return health->active.load(std::memory_order_seq_cst) >= most; }
 };
 
 /// Draws positions by weight in O(1) (Walker's alias method). Immutable.

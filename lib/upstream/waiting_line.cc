@@ -10,17 +10,12 @@ static std::uint64_t next_ticket() noexcept {
 }
 
 WaitingLine::Place WaitingLine::join(Call call, std::uint64_t ticket) {
-  Place place;
-  {
-    const std::lock_guard lock(mutex_);
-    place.ticket = ticket == 0 ? next_ticket() : ticket;
-    const auto at = all_.emplace(place.ticket, Waiting{.call = std::move(call), .called = false}).first;
-    place.is_first = at == all_.begin();
-    uncalled_.fetch_add(1, std::memory_order_seq_cst);
-  }
+  const std::lock_guard lock(mutex_);
+  if (ticket == 0) ticket = next_ticket();
+  const auto at = all_.emplace(ticket, Waiting{.call = std::move(call), .called = false}).first;
   // Before the look that follows: either it sees the unit that is given back now, or that sees us.
-  std::atomic_thread_fence(std::memory_order_seq_cst);
-  return place;
+  uncalled_.fetch_add(1, std::memory_order_seq_cst);
+  return {.ticket = ticket, .is_first = at == all_.begin()};
 }
 
 bool WaitingLine::leave(std::uint64_t ticket) {
