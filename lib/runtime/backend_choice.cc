@@ -55,36 +55,53 @@ bool BackendChoice::pick(ClientConnection& client, bool parents, bool only_trial
 BackendChoice::Step BackendChoice::stand_in_line(ClientConnection& client, bool parents,
                                                  TurnHandler& handler) {
   const BackendSet& set = set_of(client, parents);
-  // Who has tried some, or knows the backends of before a reload, looked at less than those behind it may.
-  const bool sees_less = !tried_.empty() || &client.config() != client.server().config().get();
-  if (place_ == Place::called && sees_less) line_->call_next(ticket_);
+  if (place_ == Place::called && sees_less(client, set)) line_->call_next(ticket_);
   line_ = set.line();
   thread_ = &client.thread();
   handler_ = &handler;
   snapshot_ = client.shared_config();
-  waiters_ = &set.waiters();
-  waiters_->fetch_add(1, std::memory_order_relaxed);
   const auto call = [thread = thread_](std::uint64_t ticket) {
     thread->post([ticket](DataThread& there) {
       if (const auto found = there.in_line().find(ticket); found != there.in_line().end())
         found->second->turn();
     });
   };
+  place_ = Place::outside;
   const WaitingLine::Place place = line_->join(call, ticket_);
-  place_ = Place::in_line;
   ticket_ = place.ticket;
-  thread_->in_line().emplace(ticket_, this);
-  if (!place.is_first) return Step::wait;
+  try {
+    thread_->in_line().emplace(ticket_, this);
+  } catch (...) {
+    if (line_->leave(ticket_)) line_->call_next();
+    throw;
+  }
+  place_ = Place::in_line;
+  // Who has tried some must not keep others from those.
+  hinders_ = tried_.empty();
+  waiters_ = &set.waiters();
+  const bool is_alone = waiters_->fetch_add(hinders_ ? 1 : 0, std::memory_order_seq_cst) == 0;
+  if (!place.is_first && !is_alone) return Step::wait;
   const bool found = pick(client, parents);
   if (!found && failure_ == Reason::limit_backend) return Step::wait;
   leave_line();
+  if (found) line_->call_next();  // several may have been freed before it joined, and called nobody
   return found ? Step::go : Step::none;
+}
+
+bool BackendChoice::sees_less(const ClientConnection& client, const BackendSet& set) const noexcept {
+  if (&client.config() != client.server().config().get()) return true;
+  return std::ranges::any_of(tried_, [&set](std::size_t index) {
+    const Backend& one = set.all()[index];
+    const std::int64_t most = one.spec.max_connections;
+    return one.spec.admin_state == AdminState::enabled && !one.health->is_down() &&
+           (most == 0 || one.health->active.load(std::memory_order_relaxed) < most);
+  });
 }
 
 void BackendChoice::turn() {
   line_->leave(ticket_);
   thread_->in_line().erase(ticket_);
-  waiters_->fetch_sub(1, std::memory_order_relaxed);
+  waiters_->fetch_sub(hinders_ ? 1 : 0, std::memory_order_relaxed);
   snapshot_.reset();
   place_ = Place::called;
   handler_->on_turn();
@@ -96,7 +113,7 @@ void BackendChoice::leave_line() {
   bool called = was == Place::called;
   if (was == Place::in_line) {
     thread_->in_line().erase(ticket_);
-    waiters_->fetch_sub(1, std::memory_order_relaxed);
+    waiters_->fetch_sub(hinders_ ? 1 : 0, std::memory_order_relaxed);
     called = line_->leave(ticket_);
     snapshot_.reset();
   }

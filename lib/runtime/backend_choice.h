@@ -69,6 +69,8 @@ class BackendChoice {
 
   bool pick(ClientConnection& client, bool parents, bool only_trials = false);
   Step stand_in_line(ClientConnection& client, bool parents, TurnHandler& handler);
+  /// What it has tried has room, or its backends are those of before a reload: others may find more than it.
+  bool sees_less(const ClientConnection& client, const BackendSet& set) const noexcept;
   /// Whoever was called, for whatever came of it, calls the next: there may be room for several.
   void leave_line();
 
@@ -81,6 +83,7 @@ class BackendChoice {
   TurnHandler* handler_ = nullptr;
   std::shared_ptr<const ServerConfig> snapshot_;  ///< keeps `waiters_`
   std::atomic<std::int64_t>* waiters_ = nullptr;
+  bool hinders_ = false;  ///< counts there: newcomers wait behind it
   Place place_ = Place::outside;
   bool gave_up_ = false;
   Reason failure_ = Reason::no_backend;

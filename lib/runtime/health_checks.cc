@@ -42,6 +42,8 @@ static std::shared_ptr<const BackendLink> link_for_check(const ServerConfig& con
   if (!spec.tls && spec.role != BackendRole::parent_https) spec.tls_verify = "none";
   spec.tls = true;
   spec.role = BackendRole::origin;
+  spec.user_name.clear();
+  spec.password.clear();
   return BackendLink::make(spec);
 }
 
@@ -310,14 +312,17 @@ void HealthChecks::on_deadline(Deadline&) {
   const SteadyTime now = thread_.now();
   for (auto& [server, checks] : checks_)
     for (const auto& check : checks) {
-      if (check->is_running() || check->due() > now) continue;
-      try {
-        check->start();
-      } catch (const std::exception&) {  // no memory: there may be some the next time
-        check->stop();
-        check->set_due(now + doubtful);
-      }
+      if (!check->is_running() && check->due() <= now) start(*check);
     }
+}
+
+void HealthChecks::start(Check& check) {
+  try {
+    check.start();
+  } catch (const std::exception&) {  // no memory: there may be some the next time
+    check.stop();
+    check.set_due(thread_.now() + doubtful);
+  }
 }
 
 void HealthChecks::check_all(std::function<void()> done) {
@@ -325,7 +330,7 @@ void HealthChecks::check_all(std::function<void()> done) {
   for (auto& [server, checks] : checks_)
     for (const auto& check : checks) {
       check->join(round);
-      check->start();
+      start(*check);
     }
 }
 

@@ -46,6 +46,7 @@ class HealthChecks final : private DeadlineHandler {
 
   void on_deadline(Deadline& deadline) override;
   void tick_on();
+  void start(Check& check);
   void keep(wire::BackendStatus result) { results_[result.backend_id] = std::move(result); }
   /// A time that is up to a tenth away from `interval`, either way.
   std::chrono::milliseconds jittered(std::chrono::milliseconds interval) noexcept;

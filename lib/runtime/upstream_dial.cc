@@ -142,8 +142,9 @@ void UpstreamDial::on_deadline(Deadline&) {
   if (choice_.is_waiting()) reason = choice_.attempts() == 0 ? Reason::limit_backend : last_failure_;
   connector_.stop();
   const Backend* backend = choice_.backend();
+  // The last of several has what the others left.
   const bool had_time =
-      client_.thread().now() - attempted_at_ >= client_.config().connection_timeout() / most_tried;
+      client_.thread().now() - attempted_at_ >= client_.config().connection_timeout() / (2 * most_tried);
   if (backend != nullptr && had_time) client_.server().note_connect(*backend, reason);
   choice_.reset();
   handler_.on_dial_failed(reason);

@@ -33,14 +33,14 @@ bool BackendHealth::note_success(SteadyTime now) noexcept {
   const int needed = is_checked_.load(std::memory_order_relaxed) ? rise_.load(std::memory_order_relaxed) : 1;
   if (successes_.fetch_add(1, std::memory_order_relaxed) + 1 < needed) return false;
   up_since_.store(nanoseconds(now), std::memory_order_relaxed);
-  const bool came_up = down_.exchange(false, std::memory_order_relaxed);
+  const bool came_up = down_.exchange(false, std::memory_order_seq_cst);
   if (came_up && line_ != nullptr) line_->call_all();
   return came_up;
 }
 
 void BackendHealth::give_back() noexcept {
   active.fetch_sub(1, std::memory_order_seq_cst);
-  if (line_ != nullptr) line_->unit_freed();
+  if (line_ != nullptr) line_->call_next();
 }
 
 bool BackendHealth::note_failure(SteadyTime now) noexcept {
@@ -48,7 +48,7 @@ bool BackendHealth::note_failure(SteadyTime now) noexcept {
   next_trial_.store(nanoseconds(now + retry), std::memory_order_relaxed);
   const int before = failures_.fetch_add(1, std::memory_order_relaxed);
   if (before + 1 < fall_.load(std::memory_order_relaxed)) return false;
-  const bool went_down = !down_.exchange(true, std::memory_order_relaxed);
+  const bool went_down = !down_.exchange(true, std::memory_order_seq_cst);
   if (went_down && line_ != nullptr) line_->call_all();  // perhaps there is nobody left to wait for
   return went_down;
 }

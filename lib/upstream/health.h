@@ -27,7 +27,8 @@ class BackendHealth {
 
   void set_terms(const HealthTerms& terms) noexcept;
 
-  bool is_down() const noexcept { return down_.load(std::memory_order_relaxed); }
+  /// As Member::is_full() in one order with WaitingLine.
+  bool is_down() const noexcept { return down_.load(std::memory_order_seq_cst); }
   /// Whether the next result may change the state: it is down, or the last one was a failure.
   bool is_in_question() const noexcept { return is_down() || failures_.load(std::memory_order_relaxed) > 0; }
   /// False while down; unless it is checked, once per `retry` true for one caller, whose connection is the

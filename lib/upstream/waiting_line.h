@@ -27,24 +27,17 @@ class WaitingLine {
   Place join(Call call, std::uint64_t ticket = 0);
   /// True when it had been called.
   bool leave(std::uint64_t ticket);
-  /// Calls the first behind `after` who has not been called yet, if there is one.
+  /// Calls the first behind `after` who has not been called yet, if there is one: after each unit that was
+  /// given back. Cheap when nobody waits.
   void call_next(std::uint64_t after = 0);
   /// There may be room for many, or none any more: everybody is called. Cheap when nobody waits.
   void call_all();
-  /// After a unit was given back: cheap when nobody waits.
-  void unit_freed() {
-    if (uncalled_.load(std::memory_order_seq_cst) > 0) call_next();
-  }
 
  private:
-  struct Waiting {
-    Call call;
-    bool called = false;
-  };
-
   std::mutex mutex_;
-  std::map<std::uint64_t, Waiting> all_;
-  std::atomic<std::int64_t> uncalled_{0};
+  std::map<std::uint64_t, Call> uncalled_;
+  std::map<std::uint64_t, Call> called_;
+  std::atomic<std::int64_t> uncalled_count_{0};
 };
 
 }  // namespace arcus

@@ -100,7 +100,7 @@ struct Exchange : RequestFacts {
   BackendChoice choice;              ///< among the backends, or the parent proxies when guarded
   const Backend* backend = nullptr;  ///< of the connection's snapshot; a parent proxy when guarded
   bool queued = false;               ///< it has waited for a backend, and is not to be admitted again
-  bool brief_dial = false;           ///< less than a third of connection_timeout: says little of a backend
+  bool brief_dial = false;           ///< less than half of what an attempt may take: says little of a backend
   Reason dial_failure = Reason::ok;  ///< of the last attempt
   std::optional<Connector> dialer;
   std::optional<SteadyTime> dial_until;  ///< for all attempts together

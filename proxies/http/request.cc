@@ -14,7 +14,8 @@ static constexpr std::size_t max_replay_body = 16 * 1024;
 bool HttpSession::begin(const RequestHead& head, std::string_view rest) {
   if (connection_.server().config().get() != &connection_.config()) {
     connection_.renew_config();
-    if (login_ && login_->is_adopted()) login_->forget();  // perhaps it is trusted no more
+    if (login_ && (login_->is_adopted() || !connection_.config().users))
+      login_->forget();  // perhaps it is trusted no more
   }
   Exchange& exchange = *exchange_;
   exchange.has_head = true;
@@ -88,6 +89,7 @@ bool HttpSession::admit(const RequestHead& head) {
 }
 
 bool HttpSession::admit_reverse(const RequestHead& head) {
+  exchange_->guarded = false;  // it may have waited, and the routes may be others now
   if (head.method == Method::connect) {
     static constexpr OwnField allow[] = {{"Allow", "GET, HEAD, POST, PUT, DELETE, OPTIONS, PATCH"}};
     reply(405, Reason::unsupported_method, allow);

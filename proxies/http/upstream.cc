@@ -156,7 +156,7 @@ void HttpSession::dial() {
   if (!exchange.dial_until) exchange.dial_until = now + server.connection_timeout();
   const auto left = std::chrono::ceil<std::chrono::milliseconds>(*exchange.dial_until - now);
   const auto timeout = std::max(std::chrono::milliseconds{1}, std::min(left, attempt_timeout(server, more)));
-  exchange.brief_dial = timeout < attempt_timeout(server, true);
+  exchange.brief_dial = timeout < attempt_timeout(server, true) / 2;
   if (exchange.backend != nullptr && !exchange.has_parent())
     return exchange.dialer->start(to_backend(connection_, *exchange.backend, timeout));
   ConnectRequest request = to_target(connection_, exchange.host, exchange.port, exchange.backend, timeout);

@@ -1,5 +1,6 @@
 #include <doctest/doctest.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -178,6 +179,46 @@ TEST_CASE("queue: a client that tries a backend that is down holds up nobody") {
     CHECK(served > before);
   }
   ends = true;
+}
+
+TEST_CASE("queue: who waits because a backend refused it once keeps nobody from that backend") {
+  const UniqueFd other{::socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0)};
+  sockaddr_in any{};
+  any.sin_family = AF_INET;
+  any.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+  socklen_t size = sizeof any;
+  REQUIRE(::bind(other.get(), reinterpret_cast<sockaddr*>(&any), size) == 0);
+  REQUIRE(::getsockname(other.get(), reinterpret_cast<sockaddr*>(&any), &size) == 0);
+  Queue queue;
+  queue.change([&](auto& config) {
+    config.lb = "failover";
+    config.backends.push_back({.id = "b2", .host = "127.0.0.1", .port = ntohs(any.sin_port)});
+  });
+  Client one(queue.port);
+  CHECK(one.receive(2) == "hi");
+  Client refused(queue.port);
+  CHECK(refused.quiet_for(150ms));
+  REQUIRE(::listen(other.get(), 8) == 0);
+  Client three(queue.port);
+  pollfd comes{.fd = other.get(), .events = POLLIN, .revents = 0};
+  CHECK(::poll(&comes, 1, 2'000) == 1);
+  CHECK(refused.quiet_for(50ms));
+  one.close();
+  CHECK(refused.receive(2) == "hi");
+}
+
+TEST_CASE("queue: a backend that hangs is known for it also as the third that is tried") {
+  std::array<Hole, 3> holes;
+  TestWorker worker;
+  wire::ServerConfig config = worker.tcp_config({holes[0].port, holes[1].port, holes[2].port});
+  config.lb = "failover";
+  config.connection_timeout_ms = 2'400;
+  CHECK(worker.put(config).error.empty());
+  const std::uint16_t port = worker.listen("s");
+  std::vector<Client> clients;
+  for (int i = 0; i < 3; ++i) clients.emplace_back(port);
+  for (Client& client : clients) CHECK(client.receive_all().empty());
+  for (std::size_t i = 0; i < holes.size(); ++i) CHECK(worker.expect_event().kind == "backend_down");
 }
 
 TEST_CASE("queue: a server that is stopped ends those who wait") {

@@ -23,17 +23,17 @@ struct Line : WaitingLine {
 
 TEST_CASE("waiting line: called one by one, in the order of coming") {
   Line line;
-  line.unit_freed();  // nobody
+  line.call_next();  // nobody
   const auto a = line.join_it(), b = line.join_it(), c = line.join_it();
   CHECK(a.is_first);
   CHECK_FALSE(b.is_first);
   CHECK_FALSE(c.is_first);
-  line.unit_freed();
-  line.unit_freed();
+  line.call_next();
+  line.call_next();
   CHECK(line.calls == std::vector{a.ticket, b.ticket});
   CHECK(line.leave(a.ticket));
   CHECK_FALSE(line.leave(c.ticket));  // had not been called
-  line.unit_freed();
+  line.call_next();
   CHECK(line.calls.size() == 2);
   CHECK_FALSE(line.leave(c.ticket));
 }
@@ -41,7 +41,7 @@ TEST_CASE("waiting line: called one by one, in the order of coming") {
 TEST_CASE("waiting line: who comes back stands where it stood, and passes on to those behind it alone") {
   Line line;
   const auto a = line.join_it(), b = line.join_it();
-  line.unit_freed();
+  line.call_next();
   CHECK(line.leave(a.ticket));
   const auto again = line.join_it(a.ticket);
   CHECK(again.ticket == a.ticket);
@@ -57,7 +57,7 @@ TEST_CASE("waiting line: who comes back stands where it stood, and passes on to 
 TEST_CASE("waiting line: nobody is first while someone called stands before it") {
   Line line;
   const auto a = line.join_it();
-  line.unit_freed();
+  line.call_next();
   CHECK_FALSE(line.join_it().is_first);
   line.leave(a.ticket);
 }
@@ -104,7 +104,7 @@ TEST_CASE("waiting line: of units freed while clients join, none is forgotten") 
       }
       ++served;
       units.fetch_add(1);
-      line.unit_freed();
+      line.call_next();
     }
   };
   std::vector<std::jthread> threads;
