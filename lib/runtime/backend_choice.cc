@@ -44,12 +44,19 @@ bool BackendChoice::pick(ClientConnection& client, bool parents, bool only_trial
   BackendChooser& chooser = parents ? server.parent_chooser() : server.chooser();
   const BackendSet& set = set_of(client, parents);
   const SteadyTime now = client.thread().now();
-  backend_ = only_trials ? chooser.pick_trial(set, tried_, now)
-                         : chooser.pick(set, tried_, client_key(client.peer().address), now, failure_);
-  if (backend_ == nullptr) return false;
-  tried_.push_back(chooser.last_index());
-  slot_ = server.take_slot(*backend_);
-  return true;
+  // Another thread may take the last unit in between: then the next look finds it full.
+  for (int looks = 0; looks < 8; ++looks) {
+    backend_ = only_trials ? chooser.pick_trial(set, tried_, now)
+                           : chooser.pick(set, tried_, client_key(client.peer().address), now, failure_);
+    if (backend_ == nullptr) return false;
+    slot_ = server.take_slot(*backend_);
+    if (!slot_.is_taken()) continue;
+    tried_.push_back(chooser.last_index());
+    return true;
+  }
+  backend_ = nullptr;
+  failure_ = Reason::limit_backend;
+  return false;
 }
 
 BackendChoice::Step BackendChoice::stand_in_line(ClientConnection& client, bool parents,

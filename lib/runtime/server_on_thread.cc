@@ -149,8 +149,9 @@ static void count_use(wire::Tally* tally) noexcept {
 
 BackendSlot ServerOnThread::take_slot(const Backend& backend) noexcept {
   wire::Tally* const tally = thread_.tally(backend.spec.tally);
-  count_use(tally);
-  return BackendSlot(backend.health, tally ? &tally->ended : nullptr);
+  BackendSlot slot(backend, tally ? &tally->ended : nullptr);
+  if (slot.is_taken()) count_use(tally);
+  return slot;
 }
 
 /// True for what says something about the backend, not about us.

@@ -42,7 +42,8 @@ class ServerOnThread {
   /// Keeps `session` until its end() and starts it.
   void adopt(std::unique_ptr<Session> session);
 
-  /// A client is given to `backend`: its unit there, which is counted.
+  /// A client is given to `backend`: its unit there, which is counted; empty when another thread took the
+  /// last.
   BackendSlot take_slot(const Backend& backend) noexcept;
   /// How a connect to `backend` ended, for its health; tells the daemon when that changed.
   void note_connect(const Backend& backend, Reason outcome);

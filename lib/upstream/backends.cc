@@ -112,9 +112,10 @@ std::shared_ptr<const Roster> BackendSet::roster_of(bool backups,
   return Roster::make(std::move(members), balancer_->aid, previous);
 }
 
-BackendSlot::BackendSlot(std::shared_ptr<BackendHealth> health, Count* ended) noexcept
-    : health_(std::move(health)), ended_(ended) {
-  if (health_) health_->active.fetch_add(1, std::memory_order_relaxed);
+BackendSlot::BackendSlot(const Backend& backend, Count* ended) noexcept {
+  if (!backend.health->take(backend.spec.max_connections)) return;
+  health_ = backend.health;
+  ended_ = ended;
 }
 
 BackendSlot& BackendSlot::operator=(BackendSlot&& other) noexcept {

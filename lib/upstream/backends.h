@@ -87,11 +87,13 @@ class BackendSet {
 class BackendSlot {
  public:
   BackendSlot() = default;
-  /// `ended` (may be null) counts when it is given back.
-  explicit BackendSlot(std::shared_ptr<BackendHealth> health, Count* ended = nullptr) noexcept;
+  /// Empty when it has as many as it may; another thread was faster. `ended` (may be null) counts when it is
+  /// given back.
+  explicit BackendSlot(const Backend& backend, Count* ended = nullptr) noexcept;
   BackendSlot(BackendSlot&&) noexcept = default;
   BackendSlot& operator=(BackendSlot&& other) noexcept;
   ~BackendSlot() { give_back(); }
+  bool is_taken() const noexcept { return health_ != nullptr; }
   void give_back() noexcept;
 
  private:

@@ -38,6 +38,17 @@ bool BackendHealth::note_success(SteadyTime now) noexcept {
   return came_up;
 }
 
+bool BackendHealth::take(std::int64_t most) noexcept {
+  if (most <= 0) {
+    active.fetch_add(1, std::memory_order_relaxed);
+    return true;
+  }
+  std::int64_t now = active.load(std::memory_order_relaxed);
+  while (now < most)
+    if (active.compare_exchange_weak(now, now + 1, std::memory_order_relaxed)) return true;
+  return false;
+}
+
 void BackendHealth::give_back() noexcept {
   active.fetch_sub(1, std::memory_order_seq_cst);
   if (line_ != nullptr) line_->call_next();

@@ -46,6 +46,8 @@ class BackendHealth {
   /// Who is called when a unit is given back, or when it comes up or goes down; may be null. Must outlive
   /// this.
   void set_line(WaitingLine* line) noexcept { line_ = line; }
+  /// One connection more, unless there are `most`; 0 = unlimited.
+  bool take(std::int64_t most) noexcept;
   /// One connection less, and whoever waits for one is called.
   void give_back() noexcept;
 

@@ -2,8 +2,35 @@
 
 #include <doctest/doctest.h>
 
+#include <atomic>
+#include <thread>
+#include <vector>
+
 using namespace arcus;
 using namespace std::chrono_literals;
+
+TEST_CASE("health: of a limit no thread takes more than there is") {
+  BackendHealth health;
+  constexpr int most = 3, rounds = 20'000;
+  std::atomic<int> held{0}, peak{0};
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 4; ++i)
+    threads.emplace_back([&] {
+      for (int round = 0; round < rounds; ++round) {
+        if (!health.take(most)) continue;
+        const int now = ++held;
+        for (int seen = peak; now > seen && !peak.compare_exchange_weak(seen, now);) continue;
+        --held;
+        health.give_back();
+      }
+    });
+  threads.clear();
+  CHECK(peak <= most);
+  CHECK(health.active == 0);
+  for (int i = 0; i < most; ++i) CHECK(health.take(most));
+  CHECK_FALSE(health.take(most));
+  CHECK(health.take(0));
+}
 
 TEST_CASE("health: down after three failures in a row, then one trial each two seconds, up on success") {
   BackendHealth health;

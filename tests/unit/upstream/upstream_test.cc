@@ -32,7 +32,7 @@ TEST_CASE("chooser: disabled and draining never, backups last, full ones not, tr
   CHECK(first->spec.id == "c");
   CHECK(chooser.last_index() == 2);
   {
-    const BackendSlot slot(first->health);
+    const BackendSlot slot(*first);
     CHECK(first->health->active == 1);
     CHECK(chooser.pick(set, {}, 0, now, reason)->spec.id == "d");
     CHECK(chooser.pick(set, {3}, 0, now, reason) == nullptr);

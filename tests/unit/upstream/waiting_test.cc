@@ -67,7 +67,7 @@ TEST_CASE("waiting line: a unit given back calls one, a backend that goes down o
   std::vector<std::uint64_t> calls;
   const auto join = [&] { pool.set.line()->join([&](std::uint64_t ticket) { calls.push_back(ticket); }); };
   for (int i = 0; i < 3; ++i) join();
-  { const BackendSlot slot(pool.set.all()[1].health); }
+  { const BackendSlot slot(pool.set.all()[1]); }
   CHECK(calls.size() == 1);
   for (int i = 0; i < 3; ++i) pool.health(0).note_failure(pool.now);
   CHECK(calls.size() == 3);
